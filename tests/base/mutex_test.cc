@@ -1,0 +1,116 @@
+#include "batonstore/base/mutex.h"
+
+#include <thread>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "gtest/gtest.h"
+
+namespace batonstore {
+namespace {
+
+template <typename Body>
+void RunInThreads(int threads, Body body) {
+  std::vector<std::thread> running;
+  for (int i = 0; i < threads; ++i) running.emplace_back(body);
+  for (std::thread& thread : running) thread.join();
+}
+
+class Counter {
+ public:
+  void Add() {
+    MutexLock lock(mu_);
+    ++count_;
+  }
+  int count() {
+    MutexLock lock(mu_);
+    return count_;
+  }
+
+ private:
+  Mutex mu_;
+  int count_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+TEST(MutexTest, OneThreadAtATime) {
+  Counter counter;
+  RunInThreads(8, [&] {
+    for (int i = 0; i < 10'000; ++i) counter.Add();
+  });
+  EXPECT_EQ(counter.count(), 80'000);
+}
+
+TEST(MutexTest, LockIsFreeAgainAfterItsScope) {
+  Mutex mu;
+  { MutexLock lock(mu); }
+  mu.Lock();  // would hang
+  mu.Unlock();
+}
+
+// Hands a value from one thread to another, one at a time.
+class Slot {
+ public:
+  void Put(int value) {
+    MutexLock lock(mu_);
+    while (full_) changed_.Wait(mu_);
+    value_ = value;
+    full_ = true;
+    changed_.Signal();
+  }
+  int Take() {
+    MutexLock lock(mu_);
+    while (!full_) changed_.Wait(mu_);
+    full_ = false;
+    changed_.Signal();
+    return value_;
+  }
+
+ private:
+  Mutex mu_;
+  CondVar changed_;
+  bool full_ ABSL_GUARDED_BY(mu_) = false;
+  int value_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+TEST(CondVarTest, WaitGivesTheLockUpAndTakesItBack) {
+  Slot slot;
+  std::thread producer([&] {
+    for (int i = 0; i < 1000; ++i) slot.Put(i);
+  });
+  for (int i = 0; i < 1000; ++i) EXPECT_EQ(slot.Take(), i);
+  producer.join();
+}
+
+// Opens once for everybody.
+class Gate {
+ public:
+  void Enter() {
+    MutexLock lock(mu_);
+    ++waiting_;
+    changed_.SignalAll();
+    while (!open_) changed_.Wait(mu_);
+  }
+  void OpenFor(int threads) {
+    MutexLock lock(mu_);
+    while (waiting_ < threads) changed_.Wait(mu_);
+    open_ = true;
+    changed_.SignalAll();
+  }
+
+ private:
+  Mutex mu_;
+  CondVar changed_;
+  int waiting_ ABSL_GUARDED_BY(mu_) = 0;
+  bool open_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+TEST(CondVarTest, SignalAllWakesEveryWaiter) {
+  constexpr int kThreads = 8;
+  Gate gate;
+  std::thread opener([&] { gate.OpenFor(kThreads); });
+  RunInThreads(kThreads, [&] { gate.Enter(); });  // would hang
+  opener.join();
+}
+
+}  // namespace
+}  // namespace batonstore
