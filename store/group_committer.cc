@@ -1,0 +1,215 @@
+#include "batonstore/store/group_committer.h"
+
+#include <new>
+#include <string>
+#include <utility>
+
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/string_view.h"
+#include "batonstore/base/verdict.h"
+
+namespace batonstore {
+namespace {
+
+// Built once: refusing for want of memory must not need any.
+const absl::Status& OutOfMemory() {
+  static const absl::Status* const kStatus = new absl::Status(
+      Refuse(Verdict::kTooMany, "not enough memory for this operation; it changed nothing"));
+  return *kStatus;
+}
+const absl::Status& TooBig() {
+  static const absl::Status* const kStatus = new absl::Status(
+      Refuse(Verdict::kTooMany, "one operation changes more than a transaction can hold"));
+  return *kStatus;
+}
+const absl::Status& Poisoned() {
+  static const absl::Status* const kStatus = new absl::Status(
+      Refuse(Verdict::kPoisoned,
+             "the commit failed and its outcome is unknown; close the store and open it again"));
+  return *kStatus;
+}
+absl::Status PoisonedBy(const absl::Status& cause) {
+  try {
+    return Refuse(Verdict::kPoisoned,
+                  absl::StrCat("a commit failed (", cause.message(),
+                               ") and its outcome is unknown; close the store and open it again"));
+  } catch (const std::bad_alloc&) {
+    return Poisoned();
+  }
+}
+
+// A status of its own for each waiter. Copies of one share a count that prebuilt Abseil counts
+// where ThreadSanitizer cannot see it, and several threads let go of them.
+absl::Status Fresh(const absl::Status& status) {
+  try {
+    absl::Status fresh(status.code(), status.message());
+    status.ForEachPayload([&fresh](absl::string_view url, const absl::Cord& payload) {
+      fresh.SetPayload(url, absl::Cord(std::string(payload)));
+    });
+    return fresh;
+  } catch (const std::bad_alloc&) {
+    return status;  // sharing needs no memory
+  }
+}
+
+absl::Status Guarded(absl::FunctionRef<absl::Status()> body) {
+  try {
+    return body();
+  } catch (const std::bad_alloc&) {
+    return OutOfMemory();
+  }
+}
+
+}  // namespace
+
+GroupCommitter::GroupCommitter(Engine& engine, std::function<absl::Status(Transaction&)> epilogue)
+    : engine_(engine), epilogue_(std::move(epilogue)) {
+  // So that they exist before memory is short.
+  (void)OutOfMemory();
+  (void)TooBig();
+  (void)Poisoned();
+}
+
+absl::Status GroupCommitter::Run(Operation operation) {
+  absl::Status usable = engine_.Usable();  // asks without a lock, as a forked child must
+  if (!usable.ok()) return usable;
+  Waiter self(operation);
+  size_t batch_size = 0;
+  {
+    MutexLock lock(mu_);
+    Enqueue(self);
+    while (!self.done && (leading_ || first_ != &self)) self.wake.Wait(mu_);
+    if (self.done) return std::move(self.answer);
+    leading_ = true;
+    batch_size = TakeBatch();
+  }
+  const Batch batch(batch_.data(), batch_size);
+  Commit(batch);
+  MutexLock lock(mu_);
+  HandOut(batch, self);
+  leading_ = false;
+  if (first_ != nullptr) {
+    first_->wake.Signal();
+  } else {
+    idle_.SignalAll();
+  }
+  return std::move(self.answer);
+}
+
+size_t GroupCommitter::Waiting() {
+  MutexLock lock(mu_);
+  size_t waiting = 0;
+  for (const Waiter* waiter = first_; waiter != nullptr; waiter = waiter->next) ++waiting;
+  return waiting;
+}
+
+void GroupCommitter::Drain() {
+  MutexLock lock(mu_);
+  while (leading_ || first_ != nullptr) idle_.Wait(mu_);
+}
+
+void GroupCommitter::Enqueue(Waiter& waiter) {
+  (first_ == nullptr ? first_ : last_->next) = &waiter;
+  last_ = &waiter;
+}
+
+size_t GroupCommitter::TakeBatch() {
+  size_t size = 0;
+  while (first_ != nullptr && size < kMaxBatch) {
+    batch_[size++] = first_;
+    first_ = first_->next;
+  }
+  return size;
+}
+
+void GroupCommitter::HandOut(Batch batch, const Waiter& leader) {
+  for (Waiter* waiter : batch) {
+    waiter->done = true;
+    // Under the lock: the waiter lives on its caller's stack, and is gone once that sees `done`.
+    if (waiter != &leader) waiter->wake.Signal();
+  }
+}
+
+void GroupCommitter::Commit(Batch batch) {
+  for (;;) {
+    Waiter* offender = nullptr;
+    const Engine::Outcome outcome = engine_.Write(
+        [&](Transaction& transaction) { return RunAll(batch, transaction, &offender); });
+    switch (Settle(batch, outcome, offender)) {
+      case Next::kDone:
+        return;
+      case Next::kAgain:
+        break;
+      case Next::kHalves:
+        Commit(batch.first(batch.size() / 2));
+        Commit(batch.subspan(batch.size() / 2));
+        return;
+    }
+  }
+}
+
+// Runs every operation that is not settled. An offender is one for which the transaction has to be
+// abandoned: the engine failed under it, or it wrote before it refused.
+Engine::Decision GroupCommitter::RunAll(Batch batch, Transaction& transaction, Waiter** offender) {
+  for (Waiter* waiter : batch) {
+    if (waiter->settled) continue;
+    const uint64_t writes_before = transaction.writes();
+    waiter->answer = Guarded([&] { return waiter->operation(transaction); });
+    const bool wrote = transaction.writes() != writes_before;
+    if (transaction.fault() != Fault::kNone || (wrote && !waiter->answer.ok())) {
+      *offender = waiter;
+      return Engine::Decision::kAbandon;
+    }
+  }
+  if (transaction.writes() == 0) return Engine::Decision::kAbandon;
+  const absl::Status epilogue = Guarded([&] { return epilogue_(transaction); });
+  if (epilogue.ok()) return Engine::Decision::kCommit;
+  AnswerUnsettled(batch, epilogue);
+  return Engine::Decision::kAbandon;
+}
+
+// What is left to do: nothing, when every waiter has its answer; to run the batch again, without
+// the offender if that is settled now; or, when nobody in particular is to blame, to run each half.
+GroupCommitter::Next GroupCommitter::Settle(Batch batch, const Engine::Outcome& outcome,
+                                            Waiter* offender) {
+  const auto answer_all = [batch](const absl::Status& answer) {
+    AnswerUnsettled(batch, answer);
+    return Next::kDone;
+  };
+  const auto refuse = [&](const absl::Status& answer) {
+    if (offender == nullptr) return answer_all(answer);
+    offender->answer = answer;
+    offender->settled = true;
+    return Next::kAgain;
+  };
+  switch (outcome.fault) {
+    case Fault::kNone:
+      if (!outcome.status.ok()) return answer_all(outcome.status);
+      return offender == nullptr ? Next::kDone : refuse(offender->answer);
+    case Fault::kMapFull: {
+      const absl::Status grown = Guarded([this] { return engine_.Grow(); });
+      if (grown.ok()) return Next::kAgain;
+      return offender == nullptr && batch.size() > 1 ? Next::kHalves : refuse(grown);
+    }
+    case Fault::kTooBig:
+      return batch.size() > 1 ? Next::kHalves : refuse(TooBig());
+    case Fault::kNoMemory:
+      return refuse(OutOfMemory());
+    case Fault::kFailed:
+      return refuse(offender != nullptr && !offender->answer.ok() ? offender->answer
+                                                                  : outcome.status);
+    case Fault::kUnknown:
+      engine_.Shut(Verdict::kPoisoned);
+      return answer_all(PoisonedBy(outcome.status));
+  }
+  return answer_all(outcome.status);
+}
+
+void GroupCommitter::AnswerUnsettled(Batch batch, const absl::Status& answer) {
+  for (Waiter* waiter : batch) {
+    if (!waiter->settled) waiter->answer = Fresh(answer);
+  }
+}
+
+}  // namespace batonstore

@@ -1,0 +1,94 @@
+// Group commit: any number of callers, one writer, one durable commit for all that queued.
+//
+// Each caller queues its operation. Whoever is first in the queue becomes the leader: it takes the
+// one write transaction, runs all that has queued up to then, commits once, hands the answers out,
+// and wakes the next leader. An operation is answered only after the commit that carries it.
+
+#ifndef BATONSTORE_STORE_GROUP_COMMITTER_H_
+#define BATONSTORE_STORE_GROUP_COMMITTER_H_
+
+#include <array>
+#include <cstddef>
+#include <functional>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/types/span.h"
+#include "batonstore/base/mutex.h"
+#include "batonstore/store/engine.h"
+
+namespace batonstore {
+
+// Thread-safe.
+class GroupCommitter {
+ public:
+  // Reads, checks and writes through the transaction and nothing else. It may be run several times,
+  // each time from the start, and only the last run counts: it must overwrite what it gave out
+  // before. It refuses by returning an error, before its first write (one that wrote first costs
+  // the batch a second run, but is correct).
+  using Operation = absl::FunctionRef<absl::Status(Transaction&)>;
+
+  // Operations in one commit. Far below LMDB's bound of 131,071 dirty pages, with some 40 pages to
+  // an operation.
+  static constexpr size_t kMaxBatch = 512;
+
+  // `epilogue` runs at the end of every transaction that wrote something; it cannot refuse.
+  // `engine` must outlive this object.
+  GroupCommitter(Engine& engine, std::function<absl::Status(Transaction&)> epilogue);
+
+  // Runs `operation` and waits until it is durable. REQUIRES: the caller holds no snapshot. Returns
+  //   - OK when it is on the disk;
+  //   - what the operation itself refused with: it changed nothing;
+  //   - FULL when there is no room for it, TOO_MANY when there is no memory: it changed nothing;
+  //   - POISONED when the commit failed in a way that leaves the outcome unknown. The engine is
+  //   shut
+  //     then, and everything else that is queued or comes later is POISONED too, without having
+  //     been run.
+  absl::Status Run(Operation operation);
+
+  // How many operations wait for the next commit, beside those in the one under way.
+  size_t Waiting();
+
+  // Waits until nothing is queued or under way. Shut the engine first, so that no more comes.
+  void Drain();
+
+ private:
+  struct Waiter {
+    explicit Waiter(Operation operation_in) : operation(operation_in) {}
+
+    Operation operation;
+    absl::Status answer;
+    bool settled = false;  // refused for good: not to be run again
+    bool done = false;     // answered
+    Waiter* next = nullptr;
+    CondVar wake;
+  };
+  using Batch = absl::Span<Waiter* const>;
+
+  void Enqueue(Waiter& waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  size_t TakeBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void HandOut(Batch batch, const Waiter& leader) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+
+  // The leader's part; no lock is held.
+  void Commit(Batch batch);
+  Engine::Decision RunAll(Batch batch, Transaction& transaction, Waiter** offender);
+  enum class Next { kDone, kAgain, kHalves };
+  Next Settle(Batch batch, const Engine::Outcome& outcome, Waiter* offender);
+  static void AnswerUnsettled(Batch batch, const absl::Status& answer);
+
+  Engine& engine_;
+  const std::function<absl::Status(Transaction&)> epilogue_;
+
+  std::array<Waiter*, kMaxBatch> batch_;  // the leader's
+
+  Mutex mu_;
+  Waiter* first_ ABSL_GUARDED_BY(mu_) = nullptr;
+  Waiter* last_ ABSL_GUARDED_BY(mu_) = nullptr;
+  bool leading_ ABSL_GUARDED_BY(mu_) = false;
+  CondVar idle_;
+};
+
+}  // namespace batonstore
+
+#endif  // BATONSTORE_STORE_GROUP_COMMITTER_H_

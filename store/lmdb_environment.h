@@ -1,0 +1,207 @@
+// RAII over LMDB: the environment, its transactions and cursors. Knows LMDB's traps and nothing of
+// sessions.
+
+#ifndef BATONSTORE_STORE_LMDB_ENVIRONMENT_H_
+#define BATONSTORE_STORE_LMDB_ENVIRONMENT_H_
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/base/attributes.h"
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "batonstore/base/mutex.h"
+#include "batonstore/store/open_environments.h"
+
+struct MDB_env;
+struct MDB_txn;
+struct MDB_cursor;
+
+namespace batonstore {
+
+class LmdbEnvironment;
+class LmdbCursor;
+
+using LmdbTable = unsigned int;  // MDB_dbi
+
+// A transaction of LMDB, which ends with this object. Closes its cursors before it ends, so that
+// one that outlives it refuses (CLOSED) rather than reads freed memory. Not thread-safe; a write
+// transaction stays on its thread.
+class LmdbTransaction {
+ public:
+  ~LmdbTransaction();
+  LmdbTransaction(LmdbTransaction&& other) noexcept;
+  LmdbTransaction& operator=(LmdbTransaction&&) = delete;
+
+  // LMDB's code: 0, MDB_NOTFOUND, or an error. The view lives until the transaction ends and, in a
+  // write transaction, until its next write.
+  int Get(LmdbTable table, absl::string_view key, absl::string_view* value) const;
+
+  int Put(LmdbTable table, absl::string_view key, absl::string_view value);
+  int Delete(LmdbTable table, absl::string_view key);
+  int Count(LmdbTable table, uint64_t* rows) const;
+
+  // Which snapshot this is: the id of the last commit that it sees.
+  uint64_t id() const;
+
+  // LMDB's code for the commit. The transaction has ended either way.
+  int Commit();
+
+ private:
+  friend class LmdbEnvironment;
+  friend class LmdbCursor;
+
+  LmdbTransaction(LmdbEnvironment* environment, MDB_txn* txn, bool writes)
+      : environment_(environment), txn_(txn), writes_(writes) {}
+  void CloseCursors();
+
+  LmdbEnvironment* environment_;
+  MDB_txn* txn_;  // null once ended
+  bool writes_;
+  std::vector<LmdbCursor*> cursors_;
+};
+
+// A position in a table. Must be destroyed before the environment.
+class LmdbCursor {
+ public:
+  LmdbCursor(LmdbTransaction& transaction, LmdbTable table);
+  ~LmdbCursor();
+  LmdbCursor(const LmdbCursor&) = delete;
+  LmdbCursor& operator=(const LmdbCursor&) = delete;
+
+  struct Row {
+    absl::string_view key;
+    absl::string_view value;
+  };
+  // The first row with a key of at least `key`; the last one below `key`; and the neighbours of
+  // where the cursor stands. Nothing at the end. CLOSED after the transaction has ended.
+  absl::StatusOr<std::optional<Row>> AtLeast(absl::string_view key) ABSL_ATTRIBUTE_LIFETIME_BOUND;
+  absl::StatusOr<std::optional<Row>> Below(absl::string_view key) ABSL_ATTRIBUTE_LIFETIME_BOUND;
+  absl::StatusOr<std::optional<Row>> Next() ABSL_ATTRIBUTE_LIFETIME_BOUND;
+  absl::StatusOr<std::optional<Row>> Previous() ABSL_ATTRIBUTE_LIFETIME_BOUND;
+
+  // LMDB's code of the last failure, 0 if none failed.
+  int last_error() const { return last_error_; }
+
+ private:
+  friend class LmdbTransaction;
+
+  absl::StatusOr<std::optional<Row>> Move(int operation, absl::string_view key);
+
+  LmdbTransaction* transaction_;  // null once that has ended
+  MDB_cursor* cursor_ = nullptr;
+  int last_error_ = 0;
+};
+
+// Thread-safe. Uses LMDB with reader slots tied to transactions and not to threads (MDB_NOTLS), and
+// with none of the flags that trade durability away.
+class LmdbEnvironment {
+ public:
+  struct Options {
+    std::string directory;
+    bool read_only = false;
+    uint64_t map_bytes = 0;        // address space to begin with; sparse, costs no disk
+    uint64_t max_map_bytes = 0;    // Grow() stops here
+    unsigned int max_readers = 0;  // snapshots at a time, over all processes
+    unsigned int max_tables = 0;
+  };
+
+  // Opens what is there: NOT_FOUND without a data file, WRONG_FORMAT or CORRUPT when it is not
+  // LMDB's or is cut off (LMDB itself would quietly begin anew). UNSUPPORTED on a file system that
+  // cannot carry it. `registration` is the proof that this process does not have it open already.
+  static absl::StatusOr<std::unique_ptr<LmdbEnvironment>> Open(
+      const Options& options, std::unique_ptr<OpenEnvironment> registration);
+
+  // Makes an environment in a folder that has none, EXISTS otherwise.
+  static absl::StatusOr<std::unique_ptr<LmdbEnvironment>> Create(
+      const Options& options, std::unique_ptr<OpenEnvironment> registration);
+
+  // Waits for read transactions to end and lets go of the files; BeginRead is CLOSED from then on.
+  // In a forked child this does nothing and the environment is leaked on purpose: what it would
+  // close is the parent's. REQUIRES: no write transaction.
+  void Close();
+  ~LmdbEnvironment();
+  LmdbEnvironment(const LmdbEnvironment&) = delete;
+  LmdbEnvironment& operator=(const LmdbEnvironment&) = delete;
+
+  // From a pool, so that a slot in the reader table is taken once and not for each read. Follows a
+  // map that another process has grown. TOO_MANY when all reader slots are in use, dead ones
+  // cleared.
+  absl::StatusOr<LmdbTransaction> BeginRead();
+
+  // REQUIRES: no other write transaction in this process. `code`, if given, gets LMDB's own.
+  absl::StatusOr<LmdbTransaction> BeginWrite(int* code = nullptr);
+
+  // A table by name; made when `create`, which takes a write transaction of its own.
+  // NOT_FOUND when there is none.
+  absl::StatusOr<LmdbTable> OpenTable(const std::string& name, bool create);
+
+  // Forces everything to the disk, also what an earlier owner may have left unsynced.
+  absl::Status Sync();
+
+  // Doubles the map, up to its maximum; FULL there, TOO_MANY when the process may not have so much
+  // address space; the map stays as it was then. Waits for read transactions to end, and lets
+  // none begin meanwhile. REQUIRES: no write transaction, the caller holds no read transaction.
+  absl::Status Grow();
+
+  absl::StatusOr<int> ClearStaleReaders();
+
+  struct Info {
+    uint64_t map_bytes;
+    uint64_t last_page;
+    uint64_t last_transaction;
+    uint64_t page_size;
+    uint64_t file_bytes;
+  };
+  absl::StatusOr<Info> Inspect() const;
+
+  // Makes the file as long as its last page in use asks for, in steps, so that it is not found
+  // short after a crash (freed pages at its end are never written). A file that cannot be extended
+  // is left as it is.
+  void ExtendFile();
+
+  // For tests: LMDB's flags, and the descriptor that must not leak to other programs.
+  unsigned int Flags() const;
+  int DataFile() const;
+
+ private:
+  friend class LmdbTransaction;
+
+  LmdbEnvironment(const Options& options, std::unique_ptr<OpenEnvironment> registration);
+  absl::Status OpenFiles(unsigned int extra_flags);
+  absl::StatusOr<MDB_txn*> StartRead(int& code);  // `code` is LMDB's own
+  void EndRead(MDB_txn* txn);
+  void DropIdleReaders();
+  absl::Status SetMapBytes(uint64_t bytes);
+
+  // Constant after construction.
+  const Options options_;
+  const pid_t pid_;
+  std::unique_ptr<OpenEnvironment> registration_;
+  MDB_env* env_ = nullptr;
+  uint64_t page_bytes_ = 0;
+
+  // Touched by the one writer only.
+  uint64_t extended_bytes_ = 0;
+
+  Mutex mu_;
+  CondVar changed_;
+  int reading_ ABSL_GUARDED_BY(mu_) = 0;        // read transactions under way
+  bool resizing_ ABSL_GUARDED_BY(mu_) = false;  // while true, none begins
+  bool closed_ ABSL_GUARDED_BY(mu_) = false;
+  std::vector<MDB_txn*> idle_ ABSL_GUARDED_BY(mu_);
+  uint64_t map_bytes_ ABSL_GUARDED_BY(mu_) = 0;
+};
+
+}  // namespace batonstore
+
+#endif  // BATONSTORE_STORE_LMDB_ENVIRONMENT_H_

@@ -1,0 +1,56 @@
+// The tables of a store and the names of the rows of `meta`. docs/file_format.md draws every byte.
+
+#ifndef BATONSTORE_STORE_SCHEMA_H_
+#define BATONSTORE_STORE_SCHEMA_H_
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/strings/string_view.h"
+
+namespace batonstore {
+
+// The number is part of every seal's context: never reused, never changed.
+enum class Table : uint8_t {
+  kMeta = 0,          // name -> value
+  kSessions = 1,      // alias -> sealed record; in alias order also the log of creation
+  kReservations = 2,  // alias -> sealed {epoch, intent}; only what is Reserved
+  kGroups = 3,        // group alias, sequence -> alias; linked members only, not the first session
+  kPublicKeys = 4,    // first 8 bytes of SHA-256(public key) -> alias
+  kPrincipals = 5,    // keyed hash of the principal, alias -> nothing
+};
+
+inline constexpr std::array<Table, 6> kAllTables = {Table::kMeta,         Table::kSessions,
+                                                    Table::kReservations, Table::kGroups,
+                                                    Table::kPublicKeys,   Table::kPrincipals};
+
+constexpr size_t TableIndex(Table table) { return static_cast<size_t>(table); }
+
+// The name of the table's database in the LMDB file.
+constexpr absl::string_view TableName(Table table) {
+  constexpr std::array<absl::string_view, kAllTables.size()> kNames = {
+      "meta", "sessions", "reservations", "groups", "public_keys", "principals"};
+  return kNames[TableIndex(table)];
+}
+
+// The format that this library writes, and the only one that it reads.
+inline constexpr uint32_t kFormatVersion = 1;
+
+// Rows of kMeta. Numbers are 8 bytes big-endian; what is sealed is sealed by the key-encryption
+// key.
+namespace meta {
+inline constexpr absl::string_view kFormat = "format";            // kFormatVersion
+inline constexpr absl::string_view kStoreId = "store_id";         // 16 random bytes, for ever
+inline constexpr absl::string_view kIncarnation = "incarnation";  // 16 random bytes of this copy
+inline constexpr absl::string_view kEpoch = "epoch";              // openings by an owner
+inline constexpr absl::string_view kLastAlias = "last_alias";  // the last alias given; only rises
+inline constexpr absl::string_view kTime = "time";             // us since 1970 at the last commit
+inline constexpr absl::string_view kClosed = "closed";         // the epoch last closed in order
+inline constexpr absl::string_view kDataKey = "data_key";      // sealed: 32 bytes
+inline constexpr absl::string_view kKeyring = "keyring";       // sealed: crypto/keyring.h
+}  // namespace meta
+
+}  // namespace batonstore
+
+#endif  // BATONSTORE_STORE_SCHEMA_H_
