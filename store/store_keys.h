@@ -1,0 +1,65 @@
+// What protects the rows of one store: keys derived from its data key, one for each use.
+
+#ifndef BATONSTORE_STORE_STORE_KEYS_H_
+#define BATONSTORE_STORE_STORE_KEYS_H_
+
+#include <cstdint>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "batonstore/crypto/hash.h"
+#include "batonstore/crypto/key_pair.h"
+#include "batonstore/crypto/random.h"
+#include "batonstore/crypto/sealer.h"
+#include "batonstore/crypto/secret_bytes.h"
+#include "batonstore/store/schema.h"
+
+namespace batonstore {
+
+inline constexpr size_t kKeyEncryptionKeyBytes = 32;
+inline constexpr size_t kDataKeyBytes = 32;
+inline constexpr size_t kStoreIdBytes = 16;
+
+// The sealed rows of `meta`: bound to the store and to the row's name. A seal that does not open is
+// WRONG_KEY, since with the right key it opens unless the row was damaged.
+std::string SealUnderKeyEncryptionKey(const SecretBytes& key_encryption_key,
+                                      absl::string_view store_id, absl::string_view row_name,
+                                      const SecretBytes& secret, RandomSource& random);
+absl::StatusOr<SecretBytes> OpenUnderKeyEncryptionKey(const SecretBytes& key_encryption_key,
+                                                      absl::string_view store_id,
+                                                      absl::string_view row_name,
+                                                      absl::string_view sealed);
+
+// Immutable once built, so thread-safe.
+class StoreKeys {
+ public:
+  // `random` must outlive the keys.
+  StoreKeys(const SecretBytes& data_key, absl::string_view store_id, RandomSource& random);
+
+  // A row's value on disk: format version (1 byte) || sealed plaintext. The seal is bound to store,
+  // table, version and key, so a row that was changed, moved or swapped does not open: CORRUPT,
+  // naming the table and the key.
+  std::string SealRow(Table table, absl::string_view key, absl::string_view plaintext) const;
+  absl::StatusOr<std::string> OpenRow(Table table, absl::string_view key,
+                                      absl::string_view value) const;
+
+  // A private key, bound to store, key type and public key. It is sealed before the alias is known,
+  // outside the writer.
+  std::string SealPrivateKey(const KeyPair& pair) const;
+  absl::StatusOr<SecretBytes> OpenPrivateKey(KeyType type, absl::string_view public_key,
+                                             absl::string_view sealed) const;
+
+  // What stands for a principal in keys. Two principals may share it: compare the record's own.
+  uint64_t HashPrincipal(absl::string_view principal) const { return principal_hash_(principal); }
+
+ private:
+  const std::string store_id_;
+  const Sealer rows_;
+  const Sealer private_keys_;
+  const KeyedHash principal_hash_;
+};
+
+}  // namespace batonstore
+
+#endif  // BATONSTORE_STORE_STORE_KEYS_H_
