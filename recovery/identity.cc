@@ -1,0 +1,96 @@
+#include "batonstore/recovery/identity.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "batonstore/base/status_macros.h"
+#include "batonstore/base/verdict.h"
+#include "batonstore/store/codec.h"
+#include "batonstore/store/number.h"
+#include "batonstore/store/rows.h"
+#include "batonstore/store/schema.h"
+
+namespace batonstore::recovery {
+namespace {
+
+constexpr size_t kIncarnationBytes = 16;
+
+std::string RandomBytes(RandomSource& random, size_t size) {
+  std::string bytes(size, '\0');
+  random.Fill(absl::MakeSpan(reinterpret_cast<uint8_t*>(bytes.data()), size));
+  return bytes;
+}
+
+absl::Status CheckFormat(Snapshot& snapshot) {
+  BATONSTORE_ASSIGN_OR_RETURN(const auto row, snapshot.Get(Table::kMeta, meta::kFormat));
+  if (!row.has_value()) return Refuse(Verdict::kWrongFormat, "there is no store in this folder");
+  const uint64_t format = DecodeNumber(*row).value_or(0);
+  if (format == kFormatVersion) return absl::OkStatus();
+  return Refuse(
+      Verdict::kWrongFormat,
+      absl::StrCat("the store has format ", format, ", this batonstore reads ", kFormatVersion,
+                   format > kFormatVersion ? "; use a newer batonstore" : ""));
+}
+
+absl::StatusOr<SecretBytes> OpenSecret(Snapshot& snapshot, const SecretBytes& key_encryption_key,
+                                       absl::string_view store_id, absl::string_view name) {
+  BATONSTORE_ASSIGN_OR_RETURN(const std::string sealed, GetMeta(snapshot, name));
+  return OpenUnderKeyEncryptionKey(key_encryption_key, store_id, name, sealed);
+}
+
+}  // namespace
+
+absl::Status WriteIdentity(Engine& engine, const SecretBytes& key_encryption_key,
+                           RandomSource& random) {
+  const std::string store_id = RandomBytes(random, kStoreIdBytes);
+  const std::string incarnation = RandomBytes(random, kIncarnationBytes);
+  const auto seal = [&](absl::string_view name, const SecretBytes& secret) {
+    return SealUnderKeyEncryptionKey(key_encryption_key, store_id, name, secret, random);
+  };
+  const std::pair<absl::string_view, std::string> rows[] = {
+      {meta::kFormat, EncodeNumber(kFormatVersion)},
+      {meta::kStoreId, store_id},
+      {meta::kIncarnation, incarnation},
+      {meta::kEpoch, EncodeNumber(0)},
+      {meta::kClosed, EncodeNumber(0)},
+      {meta::kLastAlias, EncodeNumber(0)},
+      {meta::kTime, EncodeNumber(0)},
+      {meta::kDataKey, seal(meta::kDataKey, RandomSecret(random, kDataKeyBytes))},
+      {meta::kKeyring, seal(meta::kKeyring, Keyring::Create(random, incarnation).Serialize())},
+  };
+  absl::Status put;
+  const Engine::Outcome outcome = engine.Write([&](Transaction& transaction) {
+    for (const auto& [name, value] : rows) {
+      if (put.ok()) put = transaction.Put(Table::kMeta, name, value);
+    }
+    return put.ok() ? Engine::Decision::kCommit : Engine::Decision::kAbandon;
+  });
+  BATONSTORE_RETURN_IF_ERROR(put);
+  return outcome.status;
+}
+
+absl::StatusOr<Identity> ReadIdentity(Engine& engine, const SecretBytes& key_encryption_key,
+                                      RandomSource& random) {
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine.Read());
+  BATONSTORE_RETURN_IF_ERROR(CheckFormat(*snapshot));
+  Identity identity;
+  BATONSTORE_ASSIGN_OR_RETURN(identity.store_id, GetMeta(*snapshot, meta::kStoreId));
+  BATONSTORE_ASSIGN_OR_RETURN(identity.incarnation, GetMeta(*snapshot, meta::kIncarnation));
+  BATONSTORE_ASSIGN_OR_RETURN(identity.epoch, GetMetaNumber(*snapshot, meta::kEpoch));
+  BATONSTORE_ASSIGN_OR_RETURN(identity.closed_epoch, GetMetaNumber(*snapshot, meta::kClosed));
+  BATONSTORE_ASSIGN_OR_RETURN(const uint64_t time, GetMetaNumber(*snapshot, meta::kTime));
+  identity.last_time = DecodeTime(time);
+  BATONSTORE_ASSIGN_OR_RETURN(
+      const SecretBytes data_key,
+      OpenSecret(*snapshot, key_encryption_key, identity.store_id, meta::kDataKey));
+  if (data_key.size() != kDataKeyBytes) return CorruptRow(Table::kMeta, meta::kDataKey);
+  BATONSTORE_ASSIGN_OR_RETURN(
+      const SecretBytes keyring,
+      OpenSecret(*snapshot, key_encryption_key, identity.store_id, meta::kKeyring));
+  BATONSTORE_ASSIGN_OR_RETURN(Keyring ring, Keyring::Parse(keyring.Reveal()));
+  identity.keys = std::make_unique<StoreKeys>(data_key, identity.store_id, random);
+  identity.keyring = std::make_unique<Keyring>(std::move(ring));
+  return identity;
+}
+
+}  // namespace batonstore::recovery

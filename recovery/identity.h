@@ -1,0 +1,44 @@
+// Who a store is: the rows of `meta` that are written once, and the secrets that they seal.
+
+#ifndef BATONSTORE_RECOVERY_IDENTITY_H_
+#define BATONSTORE_RECOVERY_IDENTITY_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "batonstore/crypto/keyring.h"
+#include "batonstore/crypto/random.h"
+#include "batonstore/crypto/secret_bytes.h"
+#include "batonstore/store/engine.h"
+#include "batonstore/store/store_keys.h"
+
+namespace batonstore::recovery {
+
+struct Identity {
+  std::string store_id;
+  std::string incarnation;
+  uint64_t epoch = 0;         // of the last owner; 0 if none has opened it yet
+  uint64_t closed_epoch = 0;  // the last epoch that ended in order
+  absl::Time last_time;       // of the last commit
+  std::unique_ptr<StoreKeys> keys;
+  std::unique_ptr<Keyring> keyring;
+};
+
+// Writes the identity of a new store.
+absl::Status WriteIdentity(Engine& engine, const SecretBytes& key_encryption_key,
+                           RandomSource& random);
+
+// Reads and unseals it. Nothing is written.
+//   WRONG_FORMAT  written by a newer batonstore, or not a store at all
+//   WRONG_KEY     another key-encryption key
+//   CORRUPT       a row is missing or does not parse
+absl::StatusOr<Identity> ReadIdentity(Engine& engine, const SecretBytes& key_encryption_key,
+                                      RandomSource& random);
+
+}  // namespace batonstore::recovery
+
+#endif  // BATONSTORE_RECOVERY_IDENTITY_H_

@@ -1,0 +1,31 @@
+// The birth of a store: everything is made and synced in a temporary folder beside it, and one
+// rename publishes it. At every instant there is either no store or one that opens.
+
+#ifndef BATONSTORE_RECOVERY_NEW_STORE_H_
+#define BATONSTORE_RECOVERY_NEW_STORE_H_
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "batonstore/crypto/random.h"
+#include "batonstore/recovery/key_file.h"
+#include "batonstore/store/lmdb_environment.h"
+
+namespace batonstore::recovery {
+
+inline constexpr absl::string_view kKeyFileName = "key";
+
+// Creates the store `directory`, which must not exist or be an empty folder. Its parent must exist.
+// Without a key source, a random key is written to a file named kKeyFileName inside it.
+//   EXISTS  somebody else has published a store there first, or something else lies there
+// Also removes what a creation that was cut off left beside it.
+absl::Status CreateStore(const std::string& directory, const KeySource& key_source,
+                         const LmdbEnvironment::Options& environment_options, RandomSource& random);
+
+// Forces the folder's entries to the disk, and its own entry in its parent: whoever published it
+// may have died before doing so.
+absl::Status SyncEntries(const std::string& directory);
+
+}  // namespace batonstore::recovery
+
+#endif  // BATONSTORE_RECOVERY_NEW_STORE_H_

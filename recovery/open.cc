@@ -1,0 +1,251 @@
+#include "batonstore/recovery/open.h"
+
+#include <atomic>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "batonstore/base/status_macros.h"
+#include "batonstore/base/system_error.h"
+#include "batonstore/base/verdict.h"
+#include "batonstore/recovery/identity.h"
+#include "batonstore/recovery/new_store.h"
+#include "batonstore/recovery/structure_check.h"
+#include "batonstore/store/lmdb_engine.h"
+#include "batonstore/store/lmdb_environment.h"
+#include "batonstore/store/open_environments.h"
+#include "batonstore/store/store_lock.h"
+
+namespace batonstore::recovery {
+namespace {
+
+namespace fs = std::filesystem;
+
+// What a forked child has to make unusable. Lives as long as the handle; only atomics, because the
+// child may touch nothing else.
+struct ForkGuard {
+  std::atomic<Engine*> engine{nullptr};
+  std::atomic<StoreLock*> lock{nullptr};
+  std::atomic<bool> in_child{false};
+
+  void OnFork() {
+    in_child = true;
+    if (Engine* const open = engine.load()) open->Shut(Verdict::kClosed);
+    if (StoreLock* const held = lock.load()) held->CloseInForkedChild();
+  }
+};
+
+// A store's folder, opened and locked, and the engine on its file; nothing is written yet.
+struct OpenedFolder {
+  std::unique_ptr<ForkGuard> guard = std::make_unique<ForkGuard>();
+  std::unique_ptr<StoreLock> lock;
+  std::unique_ptr<Engine> engine;
+  Identity identity;
+  SecretBytes key_encryption_key;
+  bool extended = false;
+};
+
+absl::Status CheckOptions(const Options& options) {
+  if (options.directory.empty()) return Refuse(Verdict::kInvalid, "options.directory is empty");
+  if (options.map_bytes < kMinMapBytes || options.map_bytes > options.max_map_bytes) {
+    return Refuse(Verdict::kInvalid, absl::StrCat("map_bytes must be at least ", kMinMapBytes,
+                                                  " and at most max_map_bytes"));
+  }
+  if (options.max_readers == 0) return Refuse(Verdict::kInvalid, "max_readers must be above 0");
+  if (options.clock == nullptr || options.random == nullptr || options.key_pairs == nullptr) {
+    return Refuse(Verdict::kInvalid, "options has a null clock, random or key_pairs");
+  }
+  return absl::OkStatus();
+}
+
+LmdbEnvironment::Options EnvironmentOptions(const Options& options, bool read_only) {
+  return {options.directory,     read_only,           options.map_bytes,
+          options.max_map_bytes, options.max_readers, kAllTables.size()};
+}
+
+enum class Folder { kAbsent, kStore };
+
+// WRONG_FORMAT for a folder with something else in it.
+absl::StatusOr<Folder> LookAt(const std::string& directory) {
+  std::error_code error;
+  const fs::file_status status = fs::status(directory, error);
+  if (status.type() == fs::file_type::not_found) return Folder::kAbsent;
+  if (error) return SystemError(error.value(), absl::StrCat("stat ", directory));
+  if (!fs::is_directory(status)) {
+    return Refuse(Verdict::kWrongFormat, absl::StrCat(directory, " is not a folder"));
+  }
+  if (fs::exists(fs::path(directory) / "data.mdb", error)) return Folder::kStore;
+  const bool empty = !error && fs::is_empty(directory, error);
+  if (error) return SystemError(error.value(), absl::StrCat("look into ", directory));
+  if (empty) return Folder::kAbsent;
+  return Refuse(Verdict::kWrongFormat,
+                absl::StrCat(directory, " is not empty and is not a store; name another folder"));
+}
+
+absl::Status CreateIfMissing(const Options& options) {
+  BATONSTORE_ASSIGN_OR_RETURN(const Folder folder, LookAt(options.directory));
+  if (folder == Folder::kStore) return absl::OkStatus();
+  if (!options.create_if_missing) {
+    return Refuse(Verdict::kNotFound, absl::StrCat("there is no store in ", options.directory));
+  }
+  const absl::Status created =
+      CreateStore(options.directory, options.key_encryption_key,
+                  EnvironmentOptions(options, /*read_only=*/false), *options.random);
+  // Somebody else was faster: theirs is as good as ours.
+  return VerdictOf(created) == Verdict::kExists ? absl::OkStatus() : created;
+}
+
+absl::StatusOr<SecretBytes> FetchKey(const Options& options) {
+  const KeySource source =
+      options.key_encryption_key
+          ? options.key_encryption_key
+          : KeyFromFile((fs::path(options.directory) / std::string(kKeyFileName)).string());
+  BATONSTORE_ASSIGN_OR_RETURN(SecretBytes key, source());
+  if (key.size() == kKeyEncryptionKeyBytes) return key;
+  return Refuse(Verdict::kInvalid,
+                absl::StrCat("a key-encryption key has ", kKeyEncryptionKeyBytes, " bytes"));
+}
+
+// A file that is shorter than its last page number asks for is sound or cut off; until that is
+// known, no page of it may be touched through the map. True if it is short and sound.
+absl::StatusOr<bool> IsShort(LmdbEnvironment& environment, const std::string& directory) {
+  for (;;) {
+    BATONSTORE_ASSIGN_OR_RETURN(const LmdbTransaction snapshot, environment.BeginRead());
+    BATONSTORE_ASSIGN_OR_RETURN(const LmdbEnvironment::Info before, environment.Inspect());
+    if (before.file_bytes >= (before.last_page + 1) * before.page_size) return false;
+    absl::Status sound = CheckStructure((fs::path(directory) / "data.mdb").string(), snapshot.id());
+    if (sound.ok()) return true;
+    // Beside an owner that goes on committing, the snapshot's meta page may have been reused while
+    // we looked: look again, at a newer one.
+    BATONSTORE_ASSIGN_OR_RETURN(const LmdbEnvironment::Info after, environment.Inspect());
+    if (after.last_transaction == snapshot.id()) return sound;
+  }
+}
+
+absl::StatusOr<OpenedFolder> OpenFolder(const Options& options, StoreLock::Role role) {
+  const bool read_only = role == StoreLock::Role::kObserver;
+  OpenedFolder opened;
+  BATONSTORE_ASSIGN_OR_RETURN(
+      auto registration, OpenEnvironment::Register(
+                             options.directory, [guard = opened.guard.get()] { guard->OnFork(); }));
+  absl::StatusOr<std::unique_ptr<StoreLock>> lock = StoreLock::Acquire(options.directory, role);
+  if (VerdictOf(lock.status()) == Verdict::kNotFound) {
+    return Refuse(Verdict::kWrongFormat,
+                  absl::StrCat(options.directory, " has no ", StoreLock::kFileName,
+                               " and is not a batonstore"));
+  }
+  BATONSTORE_RETURN_IF_ERROR(lock.status());
+  opened.lock = *std::move(lock);
+  opened.guard->lock = opened.lock.get();
+
+  BATONSTORE_ASSIGN_OR_RETURN(opened.key_encryption_key, FetchKey(options));
+  BATONSTORE_ASSIGN_OR_RETURN(
+      std::unique_ptr<LmdbEnvironment> environment,
+      LmdbEnvironment::Open(EnvironmentOptions(options, read_only), std::move(registration)));
+  BATONSTORE_ASSIGN_OR_RETURN(const bool is_short, IsShort(*environment, options.directory));
+  LmdbEnvironment& file = *environment;
+  BATONSTORE_ASSIGN_OR_RETURN(opened.engine, LmdbEngine::Open(std::move(environment)));
+  opened.guard->engine = opened.engine.get();
+  BATONSTORE_ASSIGN_OR_RETURN(
+      opened.identity, ReadIdentity(*opened.engine, opened.key_encryption_key, *options.random));
+  if (read_only) return opened;
+
+  if (is_short) file.ExtendFile();
+  opened.extended = is_short;
+  // What an earlier owner's last commit left in the page cache, failed or not, is settled now,
+  // before anything is written on top of it.
+  BATONSTORE_RETURN_IF_ERROR(file.Sync());
+  BATONSTORE_RETURN_IF_ERROR(SyncEntries(options.directory));
+  return opened;
+}
+
+}  // namespace
+
+// In the order of their making: the lock is let go after the file is closed.
+struct Store::Parts {
+  std::unique_ptr<ForkGuard> guard;
+  std::unique_ptr<StoreLock> lock;
+  std::unique_ptr<SessionStore> sessions;
+  RecoveryReport report;
+};
+
+Store::Store(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Store::~Store() {
+  if (parts_->guard->in_child) {
+    (void)parts_.release();  // the parent's threads may hold any of its locks
+    return;
+  }
+  (void)Close();
+}
+
+SessionStore& Store::sessions() { return *parts_->sessions; }
+
+const RecoveryReport& Store::report() const { return parts_->report; }
+
+absl::Status Store::Close() {
+  absl::Status closed = parts_->sessions->Close();
+  parts_->lock->Release();
+  return closed;
+}
+
+absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options) {
+  BATONSTORE_RETURN_IF_ERROR(CheckOptions(options));
+  const absl::Duration began = options.clock->SinceBoot();
+  BATONSTORE_RETURN_IF_ERROR(CreateIfMissing(options));
+  BATONSTORE_ASSIGN_OR_RETURN(OpenedFolder opened, OpenFolder(options, StoreLock::Role::kOwner));
+  BATONSTORE_ASSIGN_OR_RETURN(
+      RecoveryPass::Result result,
+      RecoveryPass::Run({std::move(opened.engine), std::move(opened.identity),
+                         std::move(opened.key_encryption_key), options.clock, options.random}));
+  auto parts = std::make_unique<Store::Parts>();
+  parts->guard = std::move(opened.guard);
+  parts->lock = std::move(opened.lock);
+  parts->report = std::move(result.report);
+  parts->report.extended = opened.extended;
+  parts->report.duration = options.clock->SinceBoot() - began;
+  parts->sessions = std::make_unique<SessionStore>(std::move(result.recovered), *options.key_pairs);
+  return std::unique_ptr<Store>(new Store(std::move(parts)));
+}
+
+struct Observer::Parts {
+  std::unique_ptr<ForkGuard> guard;
+  std::unique_ptr<StoreLock> lock;
+  std::unique_ptr<Engine> engine;
+  std::unique_ptr<StoreKeys> keys;
+  std::unique_ptr<StoreTime> time;
+  std::unique_ptr<SessionReader> sessions;
+};
+
+Observer::Observer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Observer::~Observer() {
+  if (parts_->guard->in_child) {
+    (void)parts_.release();
+    return;
+  }
+  parts_->engine->Shut(Verdict::kClosed);
+  parts_->engine->Close();
+}
+
+const SessionReader& Observer::sessions() const { return *parts_->sessions; }
+
+absl::StatusOr<std::unique_ptr<Observer>> OpenReadOnly(const Options& options) {
+  BATONSTORE_RETURN_IF_ERROR(CheckOptions(options));
+  BATONSTORE_ASSIGN_OR_RETURN(const Folder folder, LookAt(options.directory));
+  if (folder == Folder::kAbsent) {
+    return Refuse(Verdict::kNotFound, absl::StrCat("there is no store in ", options.directory));
+  }
+  BATONSTORE_ASSIGN_OR_RETURN(OpenedFolder opened, OpenFolder(options, StoreLock::Role::kObserver));
+  auto parts = std::make_unique<Observer::Parts>();
+  parts->guard = std::move(opened.guard);
+  parts->lock = std::move(opened.lock);
+  parts->engine = std::move(opened.engine);
+  parts->keys = std::move(opened.identity.keys);
+  parts->time = std::make_unique<StoreTime>(*options.clock, opened.identity.last_time);
+  parts->sessions = std::make_unique<SessionReader>(*parts->engine, *parts->keys, *parts->time);
+  return std::unique_ptr<Observer>(new Observer(std::move(parts)));
+}
+
+}  // namespace batonstore::recovery

@@ -1,0 +1,125 @@
+// The front door: the only way to a session store.
+//
+//   absl::StatusOr<std::unique_ptr<recovery::Store>> store =
+//       recovery::Open({.directory = "/var/lib/service/sessions"});
+//   if (!store.ok()) return store.status();
+//   for (const recovery::RemovedReservation& r : (*store)->report().removed) Undo(r.intent);
+//   (*store)->sessions().Reserve(...);
+//
+// A store is a folder (mode 0700) with four files: data.mdb and lock.mdb are LMDB's, owner.lock
+// says who owns it, key is the default key-encryption key. Back all of it up, or nothing of it:
+// without the key the rest is noise.
+
+#ifndef BATONSTORE_RECOVERY_OPEN_H_
+#define BATONSTORE_RECOVERY_OPEN_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "batonstore/base/clock.h"
+#include "batonstore/crypto/key_pair.h"
+#include "batonstore/crypto/random.h"
+#include "batonstore/recovery/key_file.h"
+#include "batonstore/recovery/recovery_pass.h"
+#include "batonstore/store/session_reader.h"
+#include "batonstore/store/session_store.h"
+
+namespace batonstore::recovery {
+
+inline constexpr uint64_t kMinMapBytes = uint64_t{1} << 20;
+
+struct Options {
+  // The store's folder, on a local file system. Its parent must exist.
+  std::string directory = {};
+
+  // Create the store when the folder is missing or empty. Owners only. It is made beside its place
+  // and renamed into it, so its place cannot be a mount point: name a folder inside the volume.
+  bool create_if_missing = true;
+
+  // The key-encryption key, 32 bytes, which seals the store's keys: KeyFromFile(path) or a callback
+  // to wherever it is kept. By default the file `key` inside the folder, created at random with a
+  // new store; that protects a copy of data.mdb alone, and nothing against who can read the folder.
+  KeySource key_encryption_key = nullptr;
+
+  // Address space for the data file, which grows (doubling, without failing anyone) up to the
+  // maximum; at least kMinMapBytes. Sparse: it costs no disk. The maximum is what FULL means, if
+  // the disk is not full first.
+  uint64_t map_bytes = uint64_t{16} << 30;
+  uint64_t max_map_bytes = uint64_t{4} << 40;
+
+  // Snapshots at a time over all processes that have the store open; more are TOO_MANY. Only the
+  // first process to open the store decides.
+  unsigned int max_readers = 1024;
+
+  // What the outside world is asked for; all must outlive the store. Tests put their own here.
+  Clock* clock = &SystemClock();
+  RandomSource* random = &SystemRandom();
+  KeyPairSource* key_pairs = &SystemKeyPairs();
+};
+
+// An open store, of which this process is the owner. Thread-safe.
+class Store {
+ public:
+  // Closes it. In a forked child this does nothing: the store is the parent's.
+  ~Store();
+  Store(const Store&) = delete;
+  Store& operator=(const Store&) = delete;
+
+  SessionStore& sessions();
+  const RecoveryReport& report() const;
+
+  // Waits for calls under way, notes that the end was in order, and lets go of the folder: it can
+  // be opened again, here or elsewhere, at once. Every later call of sessions() is CLOSED. Closing
+  // twice is the same as once. This is also the way out of POISONED.
+  absl::Status Close();
+
+ private:
+  friend absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options);
+  struct Parts;
+  explicit Store(std::unique_ptr<Parts> parts);
+
+  std::unique_ptr<Parts> parts_;
+};
+
+// Opens the store as its owner and recovers it: forces what an earlier owner wrote to the disk,
+// then, in one transaction, raises the epoch and removes every reservation of an earlier epoch.
+// Costs O(reserved), except that a file found short after a crash is first looked through.
+//
+//   NOT_OWNER     another process owns it (its pid is in the message), or this one has it open
+//   already NOT_FOUND     the folder, or its parent, does not exist (with create_if_missing: its
+//   parent) WRONG_FORMAT  the folder is not a store, or is one of a newer format WRONG_KEY     the
+//   key-encryption key is missing or is not this store's CORRUPT       the file is damaged
+//   UNSUPPORTED   a file system or a pid namespace on which LMDB is not safe
+//   INVALID, FULL, IO, TOO_MANY, POISONED
+// An error leaves the store as it was; what it says tells what to do.
+absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options);
+
+// An open store that this process only reads, while an owner serves or none does. Thread-safe.
+class Observer {
+ public:
+  ~Observer();
+  Observer(const Observer&) = delete;
+  Observer& operator=(const Observer&) = delete;
+
+  // What is committed at the moment of each call. Reservations that recovery would remove are still
+  // to be seen when there is no owner.
+  const SessionReader& sessions() const;
+
+ private:
+  friend absl::StatusOr<std::unique_ptr<Observer>> OpenReadOnly(const Options& options);
+  struct Parts;
+  explicit Observer(std::unique_ptr<Parts> parts);
+
+  std::unique_ptr<Parts> parts_;
+};
+
+// Opens an existing store for reading. Never writes a row; needs the key, and write access to the
+// two lock files. The verdicts are those of Open, but for NOT_OWNER of another process.
+absl::StatusOr<std::unique_ptr<Observer>> OpenReadOnly(const Options& options);
+
+}  // namespace batonstore::recovery
+
+#endif  // BATONSTORE_RECOVERY_OPEN_H_

@@ -1,0 +1,86 @@
+#include "batonstore/recovery/recovery_pass.h"
+
+#include <optional>
+#include <utility>
+
+#include "batonstore/base/status_macros.h"
+#include "batonstore/base/verdict.h"
+#include "batonstore/store/group_committer.h"
+#include "batonstore/store/indexes.h"
+#include "batonstore/store/reservations.h"
+#include "batonstore/store/rows.h"
+#include "batonstore/store/schema.h"
+
+namespace batonstore::recovery {
+namespace {
+
+struct Found {
+  Alias alias;
+  ReservationRecord reservation;
+};
+
+absl::StatusOr<std::vector<Found>> FindEarlier(Snapshot& snapshot, const StoreKeys& keys,
+                                               uint64_t epoch) {
+  std::vector<Found> found;
+  BATONSTORE_RETURN_IF_ERROR(
+      ScanReservations(snapshot, keys, [&](Alias alias, ReservationRecord reservation) {
+        if (reservation.epoch < epoch) found.push_back({alias, std::move(reservation)});
+      }));
+  return found;
+}
+
+absl::StatusOr<RemovedReservation> Remove(Transaction& transaction, const StoreKeys& keys,
+                                          const Found& found) {
+  BATONSTORE_ASSIGN_OR_RETURN(const std::optional<SessionRecord> record,
+                              GetSession(transaction, keys, found.alias));
+  if (!record.has_value() || record->session.state != State::kReserved) {
+    return Refuse(Verdict::kCorrupt,
+                  "a reservation stands for a session that is not Reserved; "
+                  "restore a backup");
+  }
+  BATONSTORE_RETURN_IF_ERROR(RemoveReserved(transaction, Indexes(keys), record->session));
+  return RemovedReservation{found.alias, found.reservation.epoch, record->session.principal,
+                            record->session.database, found.reservation.intent};
+}
+
+}  // namespace
+
+absl::StatusOr<RecoveryPass::Result> RecoveryPass::Run(Inputs inputs) {
+  Identity& identity = inputs.identity;
+  RecoveryReport report;
+  report.epoch = identity.epoch + 1;
+  report.crashed = identity.epoch != identity.closed_epoch;
+  BATONSTORE_ASSIGN_OR_RETURN(report.readers_cleared, inputs.engine->ClearStaleReaders());
+
+  auto time = std::make_unique<StoreTime>(*inputs.clock, identity.last_time);
+  const auto record_time = [&time](Transaction& transaction) {
+    return PutMetaNumber(transaction, meta::kTime, EncodeTime(time->Now()));
+  };
+  GroupCommitter committer(*inputs.engine, record_time);
+  BATONSTORE_RETURN_IF_ERROR(committer.Run([&](Transaction& transaction) -> absl::Status {
+    report.removed.clear();
+    BATONSTORE_ASSIGN_OR_RETURN(const std::vector<Found> earlier,
+                                FindEarlier(transaction, *identity.keys, report.epoch));
+    for (const Found& found : earlier) {
+      BATONSTORE_ASSIGN_OR_RETURN(RemovedReservation removed,
+                                  Remove(transaction, *identity.keys, found));
+      report.removed.push_back(std::move(removed));
+    }
+    return PutMetaNumber(transaction, meta::kEpoch, report.epoch);
+  }));
+
+  Result result;
+  result.recovered.engine = std::move(inputs.engine);
+  result.recovered.keys = std::move(identity.keys);
+  result.recovered.keyring = std::move(identity.keyring);
+  result.recovered.time = std::move(time);
+  result.recovered.key_encryption_key = std::move(inputs.key_encryption_key);
+  result.recovered.store_id = std::move(identity.store_id);
+  result.recovered.incarnation = std::move(identity.incarnation);
+  result.recovered.epoch = report.epoch;
+  result.recovered.random = inputs.random;
+  result.report = std::move(report);
+  return result;
+}
+
+}  // namespace batonstore::recovery

@@ -1,0 +1,39 @@
+// What tests of whole stores on disk have in common.
+
+#ifndef BATONSTORE_TESTS_SUPPORT_STORE_FOLDER_H_
+#define BATONSTORE_TESTS_SUPPORT_STORE_FOLDER_H_
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+
+#include "batonstore/store/engine.h"
+
+namespace batonstore::testing {
+
+std::string ReadFile(const std::string& path);
+void WriteFile(const std::string& path, const std::string& bytes);
+
+// Everything below `directory`: path -> type, permissions and bytes.
+std::map<std::string, std::string> FilesBelow(const std::string& directory);
+
+// What LMDB itself says of the data file of a store that nobody has open.
+struct DataFilePages {
+  uint64_t page_size = 0;
+  uint64_t last = 0;            // the highest page number ever given
+  uint64_t transaction_id = 0;  // of the last commit
+  std::set<uint64_t> free;      // of 2 to `last`; all others are in use
+
+  uint64_t last_in_use() const;
+  bool in_use(uint64_t page) const { return page >= 2 && page <= last && !free.contains(page); }
+};
+DataFilePages ReadPages(const std::string& directory);
+
+// Changes the rows of a store that nobody has open, behind its back.
+void EditRows(const std::string& directory, const std::function<void(Transaction&)>& edit);
+
+}  // namespace batonstore::testing
+
+#endif  // BATONSTORE_TESTS_SUPPORT_STORE_FOLDER_H_
