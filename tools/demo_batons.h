@@ -1,0 +1,28 @@
+// The demo's second half: batons are issued, verified, stolen and forged.
+
+#ifndef BATONSTORE_TOOLS_DEMO_BATONS_H_
+#define BATONSTORE_TOOLS_DEMO_BATONS_H_
+
+#include <cstdint>
+#include <functional>
+#include <ostream>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "batonstore/store/session_store.h"
+
+namespace batonstore::tools {
+
+// Whether a baton is good for a principal on a database: SessionStore::Verify, but for tests.
+using BatonVerifier = std::function<absl::StatusOr<Session>(
+    absl::string_view baton, absl::string_view principal, absl::string_view database)>;
+
+// Tells on `story` what it does. Returns how many batons were accepted that must not be, or why an
+// authentic one was refused.
+absl::StatusOr<uint64_t> TryBatons(SessionStore& store, const BatonVerifier& verify,
+                                   std::ostream& story);
+
+}  // namespace batonstore::tools
+
+#endif  // BATONSTORE_TOOLS_DEMO_BATONS_H_
