@@ -23,8 +23,9 @@ inline constexpr size_t kMaxDatabaseBytes = 255;
 inline constexpr size_t kMaxIntentBytes = 4096;
 inline constexpr size_t kMaxRemotePublicKeyBytes = 133;  // P-521, uncompressed
 
-// Shifts that are legal; a shift to the same state succeeds and changes nothing, any other is
-// ILLEGAL_SHIFT.
+// Shifts that are legal; a shift to the same state succeeds and changes nothing (but that a
+// deadline that is past is noted, and the private key shredded, by a shift to Expired); any other
+// is ILLEGAL_SHIFT.
 //
 //   Reserved -> Created, or removed (Abandon, recovery)
 //   Created  -> Revoked, Expired
