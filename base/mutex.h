@@ -9,10 +9,12 @@
 #ifndef BATONSTORE_BASE_MUTEX_H_
 #define BATONSTORE_BASE_MUTEX_H_
 
+#include <algorithm>
 #include <condition_variable>
 #include <mutex>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/time/time.h"
 
 namespace batonstore {
 
@@ -55,10 +57,22 @@ class CondVar {
     cv_.wait(adopted);
     adopted.release();
   }
+
+  // The same, for `timeout` at the most; false when that is what ended the wait. What is longer than a
+  // century counts as one: a clock of nanoseconds cannot be moved ahead by three.
+  bool WaitFor(Mutex& mu, absl::Duration timeout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    std::unique_lock<std::mutex> adopted(mu.mu_, std::adopt_lock);
+    const std::cv_status status = cv_.wait_for(adopted, absl::ToChronoNanoseconds(std::min(timeout, kCentury)));
+    adopted.release();
+    return status == std::cv_status::no_timeout;
+  }
+
   void Signal() { cv_.notify_one(); }
   void SignalAll() { cv_.notify_all(); }
 
  private:
+  static constexpr absl::Duration kCentury = absl::Hours(24 * 365 * 100);
+
   std::condition_variable cv_;
 };
 

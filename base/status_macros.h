@@ -7,10 +7,14 @@
 
 #include "absl/status/status.h"
 
-// Returns from the enclosing function if `expr`, a status, is not OK.
-#define BATONSTORE_RETURN_IF_ERROR(expr)                              \
-  do {                                                                \
-    if (absl::Status _status = (expr); !_status.ok()) return _status; \
+// Returns from the enclosing function if `expr`, a status, is not OK. `expr` may hold a lambda that
+// uses the macro itself: the name of the variable is a new one each time.
+#define BATONSTORE_RETURN_IF_ERROR(expr) \
+  BATONSTORE_RETURN_IF_ERROR_(BATONSTORE_CONCAT_(_status_, __COUNTER__), expr)
+
+#define BATONSTORE_RETURN_IF_ERROR_(status, expr)                  \
+  do {                                                             \
+    if (absl::Status status = (expr); !status.ok()) return status; \
   } while (false)
 
 // `BATONSTORE_ASSIGN_OR_RETURN(auto value, F());` declares `value`, or returns F()'s error.

@@ -1,9 +1,11 @@
 #include "batonstore/base/mutex.h"
 
+#include <chrono>
 #include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/time/time.h"
 #include "gtest/gtest.h"
 
 namespace batonstore {
@@ -110,6 +112,65 @@ TEST(CondVarTest, SignalAllWakesEveryWaiter) {
   std::thread opener([&] { gate.OpenFor(kThreads); });
   RunInThreads(kThreads, [&] { gate.Enter(); });  // would hang
   opener.join();
+}
+
+TEST(CondVarTest, WaitForEndsByItselfAndSaysSo) {
+  Mutex mu;
+  CondVar never_signalled;
+  MutexLock lock(mu);
+  const absl::Duration timeout = absl::Milliseconds(20);
+  const auto began = std::chrono::steady_clock::now();
+  while (never_signalled.WaitFor(mu, timeout)) {  // woken for no reason: wait anew
+  }
+  EXPECT_GE(absl::FromChrono(std::chrono::steady_clock::now() - began), timeout);
+}
+
+TEST(CondVarTest, WaitForNoTimeEndsAtOnce) {
+  Mutex mu;
+  CondVar never_signalled;
+  MutexLock lock(mu);
+  for (const absl::Duration timeout :
+       {absl::ZeroDuration(), -absl::Seconds(1), -absl::InfiniteDuration()}) {
+    while (never_signalled.WaitFor(mu, timeout)) {  // would hang
+    }
+  }
+}
+
+// A flag that one thread raises while another waits for it.
+class Flag {
+ public:
+  void Raise() {
+    MutexLock lock(mu_);
+    while (!awaited_) changed_.Wait(mu_);
+    raised_ = true;
+    changed_.Signal();
+  }
+  // False if it ran out of time.
+  bool AwaitFor(absl::Duration timeout) {
+    MutexLock lock(mu_);
+    awaited_ = true;
+    changed_.Signal();
+    while (!raised_) {
+      if (!changed_.WaitFor(mu_, timeout)) return raised_;
+    }
+    return true;
+  }
+
+ private:
+  Mutex mu_;
+  CondVar changed_;
+  bool awaited_ ABSL_GUARDED_BY(mu_) = false;
+  bool raised_ ABSL_GUARDED_BY(mu_) = false;
+};
+
+TEST(CondVarTest, WaitForGivesTheLockUpAndEndsWhenSignalled) {
+  for (const absl::Duration timeout :
+       {absl::Hours(1), absl::Hours(24 * 365 * 1000), absl::InfiniteDuration()}) {
+    Flag flag;
+    std::thread raiser([&] { flag.Raise(); });
+    EXPECT_TRUE(flag.AwaitFor(timeout)) << timeout;
+    raiser.join();
+  }
 }
 
 }  // namespace
