@@ -54,6 +54,7 @@ absl::Status WriteIdentity(Engine& engine, const SecretBytes& key_encryption_key
       {meta::kEpoch, EncodeNumber(0)},
       {meta::kClosed, EncodeNumber(0)},
       {meta::kLastAlias, EncodeNumber(0)},
+      {meta::kLastEvent, EncodeNumber(0)},
       {meta::kTime, EncodeNumber(0)},
       {meta::kDataKey, seal(meta::kDataKey, RandomSecret(random, kDataKeyBytes))},
       {meta::kKeyring, seal(meta::kKeyring, Keyring::Create(random, incarnation).Serialize())},

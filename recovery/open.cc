@@ -16,6 +16,7 @@
 #include "batonstore/store/lmdb_environment.h"
 #include "batonstore/store/open_environments.h"
 #include "batonstore/store/store_lock.h"
+#include "batonstore/store/sweeper.h"
 
 namespace batonstore::recovery {
 namespace {
@@ -55,6 +56,10 @@ absl::Status CheckOptions(const Options& options) {
   if (options.max_readers == 0) return Refuse(Verdict::kInvalid, "max_readers must be above 0");
   if (options.clock == nullptr || options.random == nullptr || options.key_pairs == nullptr) {
     return Refuse(Verdict::kInvalid, "options has a null clock, random or key_pairs");
+  }
+  if (options.policy.retention < absl::ZeroDuration() ||
+      options.sweep_every <= absl::ZeroDuration()) {
+    return Refuse(Verdict::kInvalid, "retention is negative, or sweep_every is not above 0");
   }
   return absl::OkStatus();
 }
@@ -167,7 +172,18 @@ struct Store::Parts {
   std::unique_ptr<ForkGuard> guard;
   std::unique_ptr<StoreLock> lock;
   std::unique_ptr<SessionStore> sessions;
+  std::unique_ptr<Sweeper> sweeper;
   RecoveryReport report;
+
+  absl::Status StartSweeping(absl::Duration interval) {
+    if (interval == absl::InfiniteDuration()) return absl::OkStatus();
+    try {
+      sweeper = std::make_unique<Sweeper>(*sessions, interval);
+    } catch (const std::system_error&) {
+      return Refuse(Verdict::kTooMany, "there is no thread left to sweep the store");
+    }
+    return absl::OkStatus();
+  }
 };
 
 Store::Store(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -185,6 +201,8 @@ SessionStore& Store::sessions() { return *parts_->sessions; }
 const RecoveryReport& Store::report() const { return parts_->report; }
 
 absl::Status Store::Close() {
+  // A forked child has no such thread, but perhaps its lock as it was held then.
+  if (parts_->sweeper != nullptr && !parts_->guard->in_child) parts_->sweeper->Stop();
   absl::Status closed = parts_->sessions->Close();
   parts_->lock->Release();
   return closed;
@@ -205,7 +223,9 @@ absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options) {
   parts->report = std::move(result.report);
   parts->report.extended = opened.extended;
   parts->report.duration = options.clock->SinceBoot() - began;
-  parts->sessions = std::make_unique<SessionStore>(std::move(result.recovered), *options.key_pairs);
+  parts->sessions = std::make_unique<SessionStore>(std::move(result.recovered), *options.key_pairs,
+                                                   options.policy);
+  BATONSTORE_RETURN_IF_ERROR(parts->StartSweeping(options.sweep_every));
   return std::unique_ptr<Store>(new Store(std::move(parts)));
 }
 

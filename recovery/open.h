@@ -3,8 +3,13 @@
 //   absl::StatusOr<std::unique_ptr<recovery::Store>> store =
 //       recovery::Open({.directory = "/var/lib/service/sessions"});
 //   if (!store.ok()) return store.status();
-//   for (const recovery::RemovedReservation& r : (*store)->report().removed) Undo(r.intent);
-//   (*store)->sessions().Reserve(...);
+//   SessionStore& sessions = (*store)->sessions();
+//   const auto pending = sessions.PendingCompensations();  // registered, and never created
+//   for (const Compensation& c : *pending) {
+//     Undo(c.intent);
+//     sessions.Acknowledge(c.alias);
+//   }
+//   sessions.Reserve(...);
 //
 // A store is a folder (mode 0700) with four files: data.mdb and lock.mdb are LMDB's, owner.lock
 // says who owns it, key is the default key-encryption key. Back all of it up, or nothing of it:
@@ -24,6 +29,7 @@
 #include "batonstore/crypto/random.h"
 #include "batonstore/recovery/key_file.h"
 #include "batonstore/recovery/recovery_pass.h"
+#include "batonstore/store/policy.h"
 #include "batonstore/store/session_reader.h"
 #include "batonstore/store/session_store.h"
 
@@ -54,6 +60,15 @@ struct Options {
   // first process to open the store decides.
   unsigned int max_readers = 1024;
 
+  // How many sessions there may be, and how long ended ones are remembered. Rules of this opening:
+  // they are not stored.
+  Policy policy = {};
+
+  // How often, in real time, a thread of the store looks for what has fallen due (store/sweep.h).
+  // absl::InfiniteDuration(): there is no such thread, and SessionStore::Sweep is the caller's
+  // part.
+  absl::Duration sweep_every = absl::Seconds(30);
+
   // What the outside world is asked for; all must outlive the store. Tests put their own here.
   Clock* clock = &SystemClock();
   RandomSource* random = &SystemRandom();
@@ -71,9 +86,9 @@ class Store {
   SessionStore& sessions();
   const RecoveryReport& report() const;
 
-  // Waits for calls under way, notes that the end was in order, and lets go of the folder: it can
-  // be opened again, here or elsewhere, at once. Every later call of sessions() is CLOSED. Closing
-  // twice is the same as once. This is also the way out of POISONED.
+  // Stops sweeping, waits for calls under way, notes that the end was in order, and lets go of the
+  // folder: it can be opened again, here or elsewhere, at once. Every later call of sessions() is
+  // CLOSED. Closing twice is the same as once. This is also the way out of POISONED.
   absl::Status Close();
 
  private:
@@ -89,9 +104,10 @@ class Store {
 // Costs O(reserved), except that a file found short after a crash is first looked through.
 //
 //   NOT_OWNER     another process owns it (its pid is in the message), or this one has it open
-//   already NOT_FOUND     the folder, or its parent, does not exist (with create_if_missing: its
-//   parent) WRONG_FORMAT  the folder is not a store, or is one of a newer format WRONG_KEY     the
-//   key-encryption key is missing or is not this store's CORRUPT       the file is damaged
+//   NOT_FOUND     the folder does not exist (with create_if_missing: its parent)
+//   WRONG_FORMAT  the folder is not a store, or is one of another format
+//   WRONG_KEY     the key-encryption key is missing or is not this store's
+//   CORRUPT       the file is damaged
 //   UNSUPPORTED   a file system or a pid namespace on which LMDB is not safe
 //   INVALID, FULL, IO, TOO_MANY, POISONED
 // An error leaves the store as it was; what it says tells what to do.

@@ -6,10 +6,10 @@
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
 #include "batonstore/store/group_committer.h"
-#include "batonstore/store/indexes.h"
 #include "batonstore/store/reservations.h"
 #include "batonstore/store/rows.h"
 #include "batonstore/store/schema.h"
+#include "batonstore/store/session_table.h"
 
 namespace batonstore::recovery {
 namespace {
@@ -29,18 +29,20 @@ absl::StatusOr<std::vector<Found>> FindEarlier(Snapshot& snapshot, const StoreKe
   return found;
 }
 
-absl::StatusOr<RemovedReservation> Remove(Transaction& transaction, const StoreKeys& keys,
-                                          const Found& found) {
-  BATONSTORE_ASSIGN_OR_RETURN(const std::optional<SessionRecord> record,
-                              GetSession(transaction, keys, found.alias));
-  if (!record.has_value() || record->session.state != State::kReserved) {
+absl::StatusOr<RemovedReservation> Remove(Transaction& transaction, const SessionTable& table,
+                                          const Found& found, absl::Time now) {
+  BATONSTORE_ASSIGN_OR_RETURN(const std::optional<StoredSession> session,
+                              table.Find(transaction, found.alias, now));
+  if (!session.has_value() || !session->reservation.has_value()) {
     return Refuse(Verdict::kCorrupt,
                   "a reservation stands for a session that is not Reserved; "
                   "restore a backup");
   }
-  BATONSTORE_RETURN_IF_ERROR(RemoveReserved(transaction, Indexes(keys), record->session));
-  return RemovedReservation{found.alias, found.reservation.epoch, record->session.principal,
-                            record->session.database, found.reservation.intent};
+  BATONSTORE_RETURN_IF_ERROR(
+      table.RemoveReservation(transaction, *session, SessionTable::Intent::kCompensate, now));
+  const Session& stored = session->record.session;
+  return RemovedReservation{found.alias, found.reservation.epoch, stored.principal, stored.database,
+                            found.reservation.intent};
 }
 
 }  // namespace
@@ -57,13 +59,14 @@ absl::StatusOr<RecoveryPass::Result> RecoveryPass::Run(Inputs inputs) {
     return PutMetaNumber(transaction, meta::kTime, EncodeTime(time->Now()));
   };
   GroupCommitter committer(*inputs.engine, record_time);
+  const SessionTable table(*identity.keys);
   BATONSTORE_RETURN_IF_ERROR(committer.Run([&](Transaction& transaction) -> absl::Status {
     report.removed.clear();
     BATONSTORE_ASSIGN_OR_RETURN(const std::vector<Found> earlier,
                                 FindEarlier(transaction, *identity.keys, report.epoch));
     for (const Found& found : earlier) {
       BATONSTORE_ASSIGN_OR_RETURN(RemovedReservation removed,
-                                  Remove(transaction, *identity.keys, found));
+                                  Remove(transaction, table, found, time->Now()));
       report.removed.push_back(std::move(removed));
     }
     return PutMetaNumber(transaction, meta::kEpoch, report.epoch);

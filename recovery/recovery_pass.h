@@ -21,8 +21,8 @@
 
 namespace batonstore::recovery {
 
-// A reservation whose owner ended before it was created: the outside half, if there was one, is the
-// caller's to undo.
+// A reservation whose owner ended before it was created. One with an intent is also kept as a
+// compensation (SessionReader::PendingCompensations), until the caller has undone the outside half.
 struct RemovedReservation {
   Alias alias;
   uint64_t epoch = 0;  // of the owner that reserved it
@@ -55,9 +55,9 @@ class RecoveryPass {
   };
 
   // In one transaction: raises the epoch and removes every reservation of an earlier one with all
-  // its index rows. Costs O(reserved), not O(sessions). Run again, it finds nothing left to remove.
-  // An error leaves the store as it was (after a crash in the middle, too); POISONED leaves open
-  // which, and the next opening settles it.
+  // its other rows; intents become compensations. Costs O(reserved), not O(sessions). Run again, it
+  // finds nothing left to remove. An error leaves the store as it was (after a crash in the middle,
+  // too); POISONED leaves open which, and the next opening settles it.
   static absl::StatusOr<Result> Run(Inputs inputs);
 };
 

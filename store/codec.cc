@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <new>
+#include <utility>
 
 namespace batonstore {
 namespace {
@@ -72,6 +73,29 @@ class Reader {
 };
 
 bool IsState(uint8_t number) { return number <= static_cast<uint8_t>(State::kReserved); }
+bool IsEventType(uint8_t number) {
+  return number >= 1 && number <= static_cast<uint8_t>(EventType::kReplaySeen);
+}
+
+// A moment that may be missing: 0.
+void Optional(Writer& writer, const std::optional<absl::Time>& time) {
+  writer.U64(time.has_value() ? EncodeTime(*time) : 0);
+}
+std::optional<absl::Time> Optional(Reader& reader) {
+  const uint64_t micros = reader.U64();
+  if (micros == 0) return std::nullopt;
+  return DecodeTime(micros);
+}
+
+// A decoded record, if its bytes were exactly that.
+template <typename Record>
+std::optional<Record> Whole(const Reader& reader, Record record) {
+  if (!reader.AtEnd()) return std::nullopt;
+  return record;
+}
+
+constexpr char kPlain = 0;
+constexpr char kSecret = 1;
 
 }  // namespace
 
@@ -85,18 +109,33 @@ absl::Time DecodeTime(uint64_t micros) {
   return absl::FromUnixMicros(static_cast<int64_t>(micros));
 }
 
+uint64_t EncodeDuration(absl::Duration duration) {
+  if (duration == absl::InfiniteDuration()) return kNever;
+  return static_cast<uint64_t>(absl::ToInt64Microseconds(duration));
+}
+
+absl::Duration DecodeDuration(uint64_t micros) {
+  if (micros == kNever) return absl::InfiniteDuration();
+  return absl::Microseconds(static_cast<int64_t>(micros));
+}
+
 std::string EncodeSession(const SessionRecord& record) {
   const Session& session = record.session;
   Writer writer;
   writer.U8(static_cast<uint8_t>(session.state));
   writer.U8(static_cast<uint8_t>(session.key_type));
+  writer.U8(record.never_created ? 1 : 0);
   writer.U32(session.kind);
   writer.U64(session.group.value());
   writer.U64(EncodeTime(session.expires_at));
-  writer.U64(session.revoked_at.has_value() ? EncodeTime(*session.revoked_at) : 0);
+  writer.U64(EncodeDuration(session.idle_timeout));
+  Optional(writer, record.ended_at);
+  writer.U64(record.moved_to.value());
+  writer.U64(EncodeTime(record.redirect_until));
   writer.Bytes(session.label);
   writer.Bytes(session.principal);
   writer.Bytes(session.database);
+  writer.Bytes(record.idempotency_key);
   writer.Bytes(session.public_key);
   writer.Bytes(session.remote_public_key);
   writer.Bytes(record.sealed_private_key);
@@ -111,27 +150,35 @@ std::optional<SessionRecord> DecodeSession(Alias alias, absl::string_view bytes)
   session.created_at = alias.time();
   const uint8_t state = reader.U8();
   const uint8_t key_type = reader.U8();
+  const uint8_t never_created = reader.U8();
   session.kind = reader.U32();
   session.group = Alias(reader.U64());
   session.expires_at = DecodeTime(reader.U64());
-  if (const uint64_t revoked_at = reader.U64(); revoked_at != 0) {
-    session.revoked_at = DecodeTime(revoked_at);
-  }
+  session.idle_timeout = DecodeDuration(reader.U64());
+  record.ended_at = Optional(reader);
+  record.moved_to = Alias(reader.U64());
+  record.redirect_until = DecodeTime(reader.U64());
   session.label = reader.Bytes();
   session.principal = reader.Bytes();
   session.database = reader.Bytes();
+  record.idempotency_key = reader.Bytes();
   session.public_key = reader.Bytes();
   session.remote_public_key = reader.Bytes();
   record.sealed_private_key = reader.Bytes();
-  if (!reader.AtEnd() || !IsState(state) || !IsKeyType(key_type)) return std::nullopt;
+  if (!reader.AtEnd() || !IsState(state) || !IsKeyType(key_type) || never_created > 1) {
+    return std::nullopt;
+  }
+  record.never_created = never_created == 1;
   session.state = static_cast<State>(state);
   session.key_type = static_cast<KeyType>(key_type);
+  if (IsTerminal(session.state) != record.ended_at.has_value()) return std::nullopt;
   return record;
 }
 
 std::string EncodeReservation(const ReservationRecord& record) {
   Writer writer;
   writer.U64(record.epoch);
+  writer.U64(EncodeTime(record.deadline));
   writer.Bytes(record.intent);
   return writer.Finish();
 }
@@ -140,9 +187,114 @@ std::optional<ReservationRecord> DecodeReservation(absl::string_view bytes) {
   Reader reader(bytes);
   ReservationRecord record;
   record.epoch = reader.U64();
+  record.deadline = DecodeTime(reader.U64());
   record.intent = reader.Bytes();
-  if (!reader.AtEnd()) return std::nullopt;
-  return record;
+  return Whole(reader, std::move(record));
+}
+
+std::string EncodeTurn(const TurnRecord& record) {
+  Writer writer;
+  writer.U64(EncodeTime(record.last_used));
+  return writer.Finish();
+}
+
+std::optional<TurnRecord> DecodeTurn(absl::string_view bytes) {
+  Reader reader(bytes);
+  return Whole(reader, TurnRecord{DecodeTime(reader.U64())});
+}
+
+std::string EncodeRevocation(const RevocationRecord& record) {
+  Writer writer;
+  writer.U64(EncodeTime(record.at));
+  writer.U64(record.except.value());
+  writer.U64(record.done.value());
+  return writer.Finish();
+}
+
+std::optional<RevocationRecord> DecodeRevocation(absl::string_view bytes) {
+  Reader reader(bytes);
+  RevocationRecord record;
+  record.at = DecodeTime(reader.U64());
+  record.except = Alias(reader.U64());
+  record.done = Alias(reader.U64());
+  return Whole(reader, record);
+}
+
+std::string EncodeCompensation(const Compensation& compensation) {
+  Writer writer;
+  writer.U64(compensation.epoch);
+  writer.U64(EncodeTime(compensation.at));
+  writer.Bytes(compensation.principal);
+  writer.Bytes(compensation.database);
+  writer.Bytes(compensation.intent);
+  return writer.Finish();
+}
+
+std::optional<Compensation> DecodeCompensation(Alias alias, absl::string_view bytes) {
+  Reader reader(bytes);
+  Compensation compensation;
+  compensation.alias = alias;
+  compensation.epoch = reader.U64();
+  compensation.at = DecodeTime(reader.U64());
+  compensation.principal = reader.Bytes();
+  compensation.database = reader.Bytes();
+  compensation.intent = reader.Bytes();
+  return Whole(reader, std::move(compensation));
+}
+
+std::string EncodeEvent(const Event& event) {
+  Writer writer;
+  writer.U8(static_cast<uint8_t>(event.type));
+  writer.U64(EncodeTime(event.at));
+  writer.U64(event.alias.value());
+  writer.U64(event.other.value());
+  writer.Bytes(event.principal);
+  writer.Bytes(event.database);
+  writer.Bytes(event.detail);
+  return writer.Finish();
+}
+
+std::optional<Event> DecodeEvent(uint64_t sequence, absl::string_view bytes) {
+  Reader reader(bytes);
+  Event event;
+  event.sequence = sequence;
+  const uint8_t type = reader.U8();
+  event.at = DecodeTime(reader.U64());
+  event.alias = Alias(reader.U64());
+  event.other = Alias(reader.U64());
+  event.principal = reader.Bytes();
+  event.database = reader.Bytes();
+  event.detail = reader.Bytes();
+  if (!IsEventType(type)) return std::nullopt;
+  event.type = static_cast<EventType>(type);
+  return Whole(reader, std::move(event));
+}
+
+std::string EncodeAttributesHead(const AttributesHead& head) {
+  Writer writer;
+  writer.U64(head.version);
+  writer.U64(head.bytes);
+  writer.U64(head.fields);
+  return writer.Finish();
+}
+
+std::optional<AttributesHead> DecodeAttributesHead(absl::string_view bytes) {
+  Reader reader(bytes);
+  AttributesHead head;
+  head.version = reader.U64();
+  head.bytes = reader.U64();
+  head.fields = reader.U64();
+  return Whole(reader, head);
+}
+
+std::string EncodeValue(const Value& value) {
+  return std::string(1, value.is_secret() ? kSecret : kPlain) + value.bytes();
+}
+
+std::optional<Value> DecodeValue(absl::string_view bytes) {
+  if (bytes.empty() || (bytes[0] != kPlain && bytes[0] != kSecret)) return std::nullopt;
+  std::string rest(bytes.substr(1));
+  return bytes[0] == kSecret ? Value::Secret(std::move(rest)) : Value(std::move(rest));
 }
 
 }  // namespace batonstore

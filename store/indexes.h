@@ -1,10 +1,12 @@
 // The questions that an alias does not answer: who has this public key, whose sessions are these,
-// who belongs to this group. All writing and reading of index rows happens here, so that an index
-// can change how it keeps them without the store noticing.
+// on which database, who belongs to this group, what did this request make. All writing and reading
+// of index rows happens here, so that an index can change how it keeps them without the store
+// noticing.
 
 #ifndef BATONSTORE_STORE_INDEXES_H_
 #define BATONSTORE_STORE_INDEXES_H_
 
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -12,6 +14,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "batonstore/store/codec.h"
 #include "batonstore/store/engine.h"
 #include "batonstore/store/session.h"
 #include "batonstore/store/store_keys.h"
@@ -24,8 +27,8 @@ class Indexes {
   explicit Indexes(const StoreKeys& keys) : keys_(keys) {}
 
   // All index rows of one session, in the transaction that inserts or removes its record.
-  absl::Status Insert(Transaction& transaction, const Session& session) const;
-  absl::Status Remove(Transaction& transaction, const Session& session) const;
+  absl::Status Insert(Transaction& transaction, const SessionRecord& record) const;
+  absl::Status Remove(Transaction& transaction, const SessionRecord& record) const;
 
   // The one session that may have this public key. A candidate: the first 8 bytes of the key's
   // SHA-256 are the same; compare the whole key with the record.
@@ -37,6 +40,19 @@ class Indexes {
   absl::Status ScanPrincipal(Snapshot& snapshot, absl::string_view principal, Alias from,
                              absl::FunctionRef<bool(Alias)> visit) const;
 
+  // The same by the hash of the principal.
+  static absl::Status ScanPrincipalHash(Snapshot& snapshot, uint64_t hash, Alias from,
+                                        absl::FunctionRef<bool(Alias)> visit);
+
+  // The same for a database.
+  absl::Status ScanDatabase(Snapshot& snapshot, absl::string_view database, Alias from,
+                            absl::FunctionRef<bool(Alias)> visit) const;
+
+  // The session that may have been made by this request of this principal. A candidate: compare.
+  absl::StatusOr<std::optional<Alias>> FindIdempotencyKey(Snapshot& snapshot,
+                                                          absl::string_view principal,
+                                                          absl::string_view key) const;
+
   // The members that were linked to the group's first session, in the order of linking; the first
   // session itself is not among them.
   absl::StatusOr<std::vector<Alias>> LinkedMembers(Snapshot& snapshot, Alias group) const;
@@ -44,9 +60,14 @@ class Indexes {
   // The last of them, in O(1).
   absl::StatusOr<std::optional<Alias>> LastLinked(Snapshot& snapshot, Alias group) const;
 
+  // How many they are, counted up to `most`.
+  absl::StatusOr<uint64_t> CountLinked(Snapshot& snapshot, Alias group, uint64_t most) const;
+
+  // Takes a linked member out of its group, as when another takes its place.
+  absl::Status LeaveGroup(Transaction& transaction, Alias group, Alias member) const;
+
  private:
   absl::Status JoinGroup(Transaction& transaction, Alias group, Alias member) const;
-  absl::Status LeaveGroup(Transaction& transaction, Alias group, Alias member) const;
 
   const StoreKeys& keys_;
 };

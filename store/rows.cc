@@ -30,6 +30,11 @@ absl::Status CorruptRow(Table table, absl::string_view key) {
                              " does not parse; restore a backup"));
 }
 
+absl::Status MissingRow(Table table, absl::string_view key) {
+  return Refuse(Verdict::kCorrupt, absl::StrCat("the row ", absl::BytesToHexString(key), " of ",
+                                                TableName(table), " is missing; restore a backup"));
+}
+
 absl::StatusOr<std::string> GetMeta(Snapshot& snapshot, absl::string_view name) {
   BATONSTORE_ASSIGN_OR_RETURN(const auto value, snapshot.Get(Table::kMeta, name));
   if (!value.has_value()) {
@@ -50,6 +55,11 @@ absl::Status PutMetaNumber(Transaction& transaction, absl::string_view name, uin
   return transaction.Put(Table::kMeta, name, EncodeNumber(number));
 }
 
+absl::Status PutSealed(Transaction& transaction, const StoreKeys& keys, Table table,
+                       absl::string_view key, absl::string_view plaintext) {
+  return transaction.Put(table, key, keys.SealRow(table, key, plaintext));
+}
+
 absl::StatusOr<std::optional<SessionRecord>> GetSession(Snapshot& snapshot, const StoreKeys& keys,
                                                         Alias alias) {
   const std::string key = alias.ToKey();
@@ -62,8 +72,7 @@ absl::StatusOr<std::optional<SessionRecord>> GetSession(Snapshot& snapshot, cons
 absl::Status PutSession(Transaction& transaction, const StoreKeys& keys,
                         const SessionRecord& record) {
   const std::string key = record.session.alias.ToKey();
-  return transaction.Put(Table::kSessions, key,
-                         keys.SealRow(Table::kSessions, key, EncodeSession(record)));
+  return PutSealed(transaction, keys, Table::kSessions, key, EncodeSession(record));
 }
 
 absl::Status ScanSessions(Snapshot& snapshot, const StoreKeys& keys, Alias from,

@@ -13,24 +13,58 @@ namespace batonstore {
 
 // The number is part of every seal's context: never reused, never changed.
 enum class Table : uint8_t {
-  kMeta = 0,          // name -> value
-  kSessions = 1,      // alias -> sealed record; in alias order also the log of creation
-  kReservations = 2,  // alias -> sealed {epoch, intent}; only what is Reserved
-  kGroups = 3,        // group alias, sequence -> alias; linked members only, not the first session
-  kPublicKeys = 4,    // first 8 bytes of SHA-256(public key) -> alias
-  kPrincipals = 5,    // keyed hash of the principal, alias -> nothing
+  kMeta = 0,              // name -> value
+  kSessions = 1,          // alias -> sealed record; in alias order also the log of creation
+  kReservations = 2,      // alias -> sealed {epoch, deadline, intent}; only what is Reserved
+  kGroups = 3,            // group alias, sequence -> alias; linked members only, not the first
+  kPublicKeys = 4,        // first 8 bytes of SHA-256(public key) -> alias
+  kPrincipals = 5,        // hash of principal -> live count; hash of principal, alias -> nothing
+  kDatabases = 6,         // hash of database -> live count; hash of database, alias -> nothing
+  kTurns = 7,             // alias -> sealed {last used}; only what has an idle timeout
+  kExpiries = 8,          // moment, alias -> nothing: when a sweep has to look at a session
+  kAttributes = 9,        // alias -> sealed {version, sizes}; alias, field -> sealed value
+  kRevoked = 10,          // hash of principal, last alias covered -> sealed mark of a RevokeAll
+  kCompensations = 11,    // alias -> sealed {intent, ...} of a reservation that was removed
+  kIdempotencyKeys = 12,  // hash of {principal, idempotency key} -> alias
+  kOutbox = 13,           // sequence -> sealed event; written only while there is a consumer
+  kConsumers = 14,        // name of a consumer -> last sequence that it has acknowledged
 };
 
-inline constexpr std::array<Table, 6> kAllTables = {Table::kMeta,         Table::kSessions,
-                                                    Table::kReservations, Table::kGroups,
-                                                    Table::kPublicKeys,   Table::kPrincipals};
+inline constexpr std::array<Table, 15> kAllTables = {Table::kMeta,
+                                                     Table::kSessions,
+                                                     Table::kReservations,
+                                                     Table::kGroups,
+                                                     Table::kPublicKeys,
+                                                     Table::kPrincipals,
+                                                     Table::kDatabases,
+                                                     Table::kTurns,
+                                                     Table::kExpiries,
+                                                     Table::kAttributes,
+                                                     Table::kRevoked,
+                                                     Table::kCompensations,
+                                                     Table::kIdempotencyKeys,
+                                                     Table::kOutbox,
+                                                     Table::kConsumers};
 
 constexpr size_t TableIndex(Table table) { return static_cast<size_t>(table); }
 
 // The name of the table's database in the LMDB file.
 constexpr absl::string_view TableName(Table table) {
-  constexpr std::array<absl::string_view, kAllTables.size()> kNames = {
-      "meta", "sessions", "reservations", "groups", "public_keys", "principals"};
+  constexpr std::array<absl::string_view, kAllTables.size()> kNames = {"meta",
+                                                                       "sessions",
+                                                                       "reservations",
+                                                                       "groups",
+                                                                       "public_keys",
+                                                                       "principals",
+                                                                       "databases",
+                                                                       "turns",
+                                                                       "expiries",
+                                                                       "attributes",
+                                                                       "revoked",
+                                                                       "compensations",
+                                                                       "idempotency_keys",
+                                                                       "outbox",
+                                                                       "consumers"};
   return kNames[TableIndex(table)];
 }
 
@@ -45,6 +79,8 @@ inline constexpr absl::string_view kStoreId = "store_id";         // 16 random b
 inline constexpr absl::string_view kIncarnation = "incarnation";  // 16 random bytes of this copy
 inline constexpr absl::string_view kEpoch = "epoch";              // openings by an owner
 inline constexpr absl::string_view kLastAlias = "last_alias";  // the last alias given; only rises
+inline constexpr absl::string_view kLive = "live";             // live count of the whole store
+inline constexpr absl::string_view kLastEvent = "last_event";  // the last event's; only rises
 inline constexpr absl::string_view kTime = "time";             // us since 1970 at the last commit
 inline constexpr absl::string_view kClosed = "closed";         // the epoch last closed in order
 inline constexpr absl::string_view kDataKey = "data_key";      // sealed: 32 bytes

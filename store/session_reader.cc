@@ -1,22 +1,22 @@
 #include "batonstore/store/session_reader.h"
 
-#include <cstdint>
+#include <algorithm>
 #include <memory>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/store/attribute_rows.h"
+#include "batonstore/store/population.h"
+#include "batonstore/store/reservations.h"
+#include "batonstore/store/rows.h"
 
 namespace batonstore {
 namespace {
 
 // How many rows List looks at before it takes a fresh snapshot.
-constexpr int kRowsPerSnapshot = 1024;
-
-absl::Status NoSession(Alias alias) {
-  return Refuse(Verdict::kNotFound, absl::StrCat("no session has the alias ", alias.ToString()));
-}
+constexpr uint64_t kRowsPerSnapshot = 1024;
 
 bool Matches(const ListFilter& filter, const Session& session) {
   return (!filter.state.has_value() || *filter.state == session.state) &&
@@ -27,42 +27,31 @@ bool Matches(const ListFilter& filter, const Session& session) {
 
 }  // namespace
 
-SessionReader::SessionReader(Engine& engine, const StoreKeys& keys, const StoreTime& time)
-    : engine_(engine), keys_(keys), time_(time), indexes_(keys) {}
+SessionReader::SessionReader(Engine& engine, const StoreKeys& keys, const StoreTime& time,
+                             const Policy& policy)
+    : engine_(engine), keys_(keys), time_(time), table_(keys, policy) {}
 
-absl::StatusOr<SessionRecord> SessionReader::Load(Snapshot& snapshot, Alias alias) const {
-  BATONSTORE_ASSIGN_OR_RETURN(std::optional<SessionRecord> record,
-                              GetSession(snapshot, keys_, alias));
-  if (!record.has_value()) return NoSession(alias);
-  return *std::move(record);
-}
-
-absl::StatusOr<SessionRecord> SessionReader::LoadIndexed(Snapshot& snapshot, Alias alias) const {
-  absl::StatusOr<SessionRecord> record = Load(snapshot, alias);
-  if (VerdictOf(record.status()) != Verdict::kNotFound) return record;
-  return Refuse(Verdict::kCorrupt, absl::StrCat("an index names the session ", alias.ToString(),
-                                                ", which is gone; restore a backup"));
-}
-
-Session SessionReader::AsOf(absl::Time now, Session session) {
-  if (!IsTerminal(session.state) && session.expires_at <= now) session.state = State::kExpired;
-  return session;
+absl::StatusOr<StoredSession> SessionReader::FindStored(Alias alias) const {
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  return table_.Get(*snapshot, alias, time_.Now());
 }
 
 absl::StatusOr<Session> SessionReader::Find(Alias alias) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
-  BATONSTORE_ASSIGN_OR_RETURN(SessionRecord record, Load(*snapshot, alias));
-  return AsOf(time_.Now(), std::move(record.session));
+  BATONSTORE_ASSIGN_OR_RETURN(StoredSession session, FindStored(alias));
+  BATONSTORE_RETURN_IF_ERROR(CheckNotMoved(session, time_.Now()));
+  return std::move(session).Seen();
 }
 
 absl::StatusOr<Session> SessionReader::FindByPublicKey(absl::string_view public_key) const {
   BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
   BATONSTORE_ASSIGN_OR_RETURN(const std::optional<Alias> alias,
-                              indexes_.FindPublicKey(*snapshot, public_key));
+                              table_.indexes().FindPublicKey(*snapshot, public_key));
   if (alias.has_value()) {
-    BATONSTORE_ASSIGN_OR_RETURN(SessionRecord record, LoadIndexed(*snapshot, *alias));
-    if (record.session.public_key == public_key) {
-      return AsOf(time_.Now(), std::move(record.session));
+    const absl::Time now = time_.Now();
+    BATONSTORE_ASSIGN_OR_RETURN(StoredSession session, table_.GetNamed(*snapshot, *alias, now));
+    if (session.record.session.public_key == public_key) {
+      BATONSTORE_RETURN_IF_ERROR(CheckNotMoved(session, now));
+      return std::move(session).Seen();
     }
   }
   return Refuse(Verdict::kNotFound, "no session has that public key");
@@ -74,46 +63,82 @@ absl::StatusOr<ListPage> SessionReader::List(const ListFilter& filter, size_t pa
     return Refuse(Verdict::kInvalid, absl::StrCat("a page has 1 to ", kMaxPageSize, " sessions"));
   }
   ListPage page;
-  std::optional<Alias> from = after.has_value() ? Alias(after->value() + 1) : Alias();
   if (after == Alias(UINT64_MAX)) return page;
-  while (from.has_value() && page.sessions.size() < page_size) {
-    BATONSTORE_ASSIGN_OR_RETURN(from, FillPage(filter, page_size, *from, page.sessions));
+  std::optional<Alias> from = after.has_value() ? Alias(after->value() + 1) : Alias();
+  uint64_t rows = kMaxLookedAt;
+  while (from.has_value() && page.sessions.size() < page_size && rows > 0) {
+    BATONSTORE_ASSIGN_OR_RETURN(from, Scan(filter, *from, rows, [&](Session session) {
+                                  page.sessions.push_back(std::move(session));
+                                  return page.sessions.size() < page_size;
+                                }));
   }
-  if (from.has_value()) page.next = page.sessions.back().alias;
+  if (from.has_value()) page.next = Alias(from->value() - 1);
   return page;
 }
 
-// Adds to the page from one snapshot. Returns where to go on, nothing at the end of the table.
-absl::StatusOr<std::optional<Alias>> SessionReader::FillPage(const ListFilter& filter,
-                                                             size_t page_size, Alias from,
-                                                             std::vector<Session>& page) const {
+absl::StatusOr<uint64_t> SessionReader::Count(const ListFilter& filter) const {
+  uint64_t matching = 0;
+  uint64_t rows = UINT64_MAX;
+  std::optional<Alias> from = Alias();
+  while (from.has_value()) {
+    BATONSTORE_ASSIGN_OR_RETURN(from, Scan(filter, *from, rows, [&](const Session&) {
+                                  ++matching;
+                                  return true;
+                                }));
+  }
+  return matching;
+}
+
+absl::StatusOr<std::optional<Alias>> SessionReader::Scan(
+    const ListFilter& filter, Alias from, uint64_t& rows,
+    absl::FunctionRef<bool(Session)> visit) const {
   BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
   const absl::Time now = time_.Now();
+  const uint64_t rows_at_end = rows - std::min(rows, kRowsPerSnapshot);
   std::optional<Alias> go_on;
-  int looked_at = 0;
-  const auto add = [&](Session session) {
-    const Alias alias = session.alias;
-    session = AsOf(now, std::move(session));
-    if (Matches(filter, session)) page.push_back(std::move(session));
-    if (page.size() < page_size && ++looked_at < kRowsPerSnapshot) return true;
+  absl::Status broken;
+  const auto look_at = [&](absl::StatusOr<StoredSession> session) {
+    broken = session.status();
+    if (!broken.ok()) return false;
+    const Alias alias = session->alias();
+    Session seen = (*std::move(session)).Seen();
+    const bool more = !Matches(filter, seen) || visit(std::move(seen));
+    if (--rows > rows_at_end && more) return true;
     go_on = Alias(alias.value() + 1);
     return false;
   };
-  if (!filter.principal.has_value()) {
-    BATONSTORE_RETURN_IF_ERROR(ScanSessions(*snapshot, keys_, from, [&](SessionRecord record) {
-      return add(std::move(record.session));
-    }));
-    return go_on;
-  }
-  absl::Status broken;
+  const auto look_at_alias = [&](Alias alias) {
+    return look_at(table_.GetNamed(*snapshot, alias, now));
+  };
+  const Indexes& indexes = table_.indexes();
   BATONSTORE_RETURN_IF_ERROR(
-      indexes_.ScanPrincipal(*snapshot, *filter.principal, from, [&](Alias alias) {
-        absl::StatusOr<SessionRecord> record = LoadIndexed(*snapshot, alias);
-        broken = record.status();
-        return broken.ok() && add(std::move(record->session));
-      }));
+      filter.principal.has_value()
+          ? indexes.ScanPrincipal(*snapshot, *filter.principal, from, look_at_alias)
+      : filter.database.has_value()
+          ? indexes.ScanDatabase(*snapshot, *filter.database, from, look_at_alias)
+          : ScanSessions(*snapshot, keys_, from, [&](SessionRecord record) {
+              return look_at(table_.Complete(*snapshot, std::move(record), now));
+            }));
   BATONSTORE_RETURN_IF_ERROR(broken);
   return go_on;
+}
+
+absl::StatusOr<Attributes> SessionReader::Load(Alias alias) const {
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  const absl::Time now = time_.Now();
+  BATONSTORE_ASSIGN_OR_RETURN(const StoredSession session, table_.Get(*snapshot, alias, now));
+  BATONSTORE_RETURN_IF_ERROR(CheckNotEnded(session, now));
+  BATONSTORE_ASSIGN_OR_RETURN(Attributes attributes, GetAttributes(*snapshot, keys_, alias));
+  for (auto& [field, value] : attributes.fields) {
+    if (value.is_secret()) value = Value::Withheld();
+  }
+  return attributes;
+}
+
+absl::StatusOr<std::vector<Compensation>> SessionReader::PendingCompensations(
+    size_t most, std::optional<Alias> after) const {
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  return ListCompensations(*snapshot, keys_, most, after.value_or(Alias()));
 }
 
 absl::StatusOr<Alias> SessionReader::GroupOf(Alias alias) const {
@@ -123,13 +148,18 @@ absl::StatusOr<Alias> SessionReader::GroupOf(Alias alias) const {
 
 absl::StatusOr<std::vector<Alias>> SessionReader::GroupMembers(Alias group) const {
   BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  return MembersIn(*snapshot, group);
+}
+
+absl::StatusOr<std::vector<Alias>> SessionReader::MembersIn(Snapshot& snapshot, Alias group) const {
   BATONSTORE_ASSIGN_OR_RETURN(const std::optional<SessionRecord> first,
-                              GetSession(*snapshot, keys_, group));
+                              GetSession(snapshot, keys_, group));
   if (!first.has_value() || first->session.group != group) {
     return Refuse(Verdict::kUnknownGroup,
                   absl::StrCat(group.ToString(), " is not the first session of a group"));
   }
-  BATONSTORE_ASSIGN_OR_RETURN(std::vector<Alias> members, indexes_.LinkedMembers(*snapshot, group));
+  BATONSTORE_ASSIGN_OR_RETURN(std::vector<Alias> members,
+                              table_.indexes().LinkedMembers(snapshot, group));
   members.insert(members.begin(), group);
   return members;
 }
@@ -138,8 +168,14 @@ absl::StatusOr<StoreStats> SessionReader::Stats() const {
   BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
   StoreStats stats;
   BATONSTORE_ASSIGN_OR_RETURN(stats.sessions, snapshot->Count(Table::kSessions));
+  BATONSTORE_ASSIGN_OR_RETURN(const Population population, GetPopulation(*snapshot, StoreScope()));
+  stats.live = population.live;
   BATONSTORE_ASSIGN_OR_RETURN(stats.reservations, snapshot->Count(Table::kReservations));
   BATONSTORE_ASSIGN_OR_RETURN(stats.linked, snapshot->Count(Table::kGroups));
+  BATONSTORE_ASSIGN_OR_RETURN(stats.revocations, snapshot->Count(Table::kRevoked));
+  BATONSTORE_ASSIGN_OR_RETURN(stats.compensations, snapshot->Count(Table::kCompensations));
+  BATONSTORE_ASSIGN_OR_RETURN(stats.events, snapshot->Count(Table::kOutbox));
+  BATONSTORE_ASSIGN_OR_RETURN(stats.consumers, snapshot->Count(Table::kConsumers));
   BATONSTORE_ASSIGN_OR_RETURN(stats.epoch, GetMetaNumber(*snapshot, meta::kEpoch));
   BATONSTORE_ASSIGN_OR_RETURN(const uint64_t last_alias,
                               GetMetaNumber(*snapshot, meta::kLastAlias));

@@ -5,17 +5,20 @@
 #define BATONSTORE_STORE_SESSION_READER_H_
 
 #include <cstddef>
+#include <cstdint>
 #include <optional>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "batonstore/base/clock.h"
+#include "batonstore/store/attributes.h"
 #include "batonstore/store/engine.h"
-#include "batonstore/store/indexes.h"
-#include "batonstore/store/rows.h"
+#include "batonstore/store/policy.h"
 #include "batonstore/store/session.h"
+#include "batonstore/store/session_table.h"
 #include "batonstore/store/store_keys.h"
 
 namespace batonstore {
@@ -27,28 +30,45 @@ namespace batonstore {
 class SessionReader {
  public:
   // All must outlive the reader.
-  SessionReader(Engine& engine, const StoreKeys& keys, const StoreTime& time);
+  SessionReader(Engine& engine, const StoreKeys& keys, const StoreTime& time,
+                const Policy& policy = {});
   SessionReader(const SessionReader&) = delete;
   SessionReader& operator=(const SessionReader&) = delete;
 
-  // NOT_FOUND when no session has that alias.
+  // NOT_FOUND when no session has that alias. MOVED, with the new alias (MovedTo), for an old
+  // identity that still tells it.
   absl::StatusOr<Session> Find(Alias alias) const;
 
-  // The session whose own public key is exactly this. NOT_FOUND when there is none.
+  // The session whose own public key is exactly this. NOT_FOUND when there is none; MOVED as Find.
   absl::StatusOr<Session> FindByPublicKey(absl::string_view public_key) const;
 
   // Up to `page_size` (1 to kMaxPageSize, else INVALID) sessions that match, in the order of their
-  // creation, those after the alias `after` if given. A page that took long is put together from
-  // several snapshots, so that it does not keep old pages of the file alive: a session that changes
-  // meanwhile appears as it was at some moment of the call.
+  // creation, those after the alias `after` if given. What is not of the principal, or else the
+  // database, that the filter names is not looked at; of the rest, kMaxLookedAt at the most, so
+  // that a page can be short: ListPage::next alone tells the end. A page that took long is put
+  // together from several snapshots, so that it does not keep old pages of the file alive: a
+  // session that changes meanwhile appears as it was at some moment of the call.
   absl::StatusOr<ListPage> List(const ListFilter& filter, size_t page_size,
                                 std::optional<Alias> after = std::nullopt) const;
 
-  // The group that a session belongs to: the alias of its first session. NOT_FOUND.
+  // How many match. Looks at all of the principal's, or else the database's, or else the store's.
+  absl::StatusOr<uint64_t> Count(const ListFilter& filter) const;
+
+  // The fields of a session that has not ended; secret ones are withheld.
+  //   NOT_FOUND, MOVED, REVOKED, EXPIRED
+  absl::StatusOr<Attributes> Load(Alias alias) const;
+
+  // Reservations that were taken away with an intent, in the order of their creation: up to `most`
+  // after the alias `after`. Each stays until SessionStore::Acknowledge.
+  absl::StatusOr<std::vector<Compensation>> PendingCompensations(
+      size_t most = kMaxPageSize, std::optional<Alias> after = std::nullopt) const;
+
+  // The group that a session belongs to: the alias of its first session. NOT_FOUND, MOVED.
   absl::StatusOr<Alias> GroupOf(Alias alias) const;
 
-  // All sessions of a group, in the order of linking, the first session first. UNKNOWN_GROUP when
-  // `group` is not the alias of a group's first session.
+  // All sessions of a group, in the order of linking, the first session first. Where a session has
+  // got a new identity, that stands in its place at the end; only the first stays, as the group's
+  // name. UNKNOWN_GROUP when `group` is not the alias of a group's first session.
   absl::StatusOr<std::vector<Alias>> GroupMembers(Alias group) const;
 
   absl::StatusOr<StoreStats> Stats() const;
@@ -58,23 +78,23 @@ class SessionReader {
   const StoreTime& clock() const { return time_; }
 
  protected:
-  // The record as stored; NOT_FOUND when there is none.
-  absl::StatusOr<SessionRecord> Load(Snapshot& snapshot, Alias alias) const;
+  // As Find, for who decides for himself what becomes of what has ended or moved.
+  absl::StatusOr<StoredSession> FindStored(Alias alias) const;
 
-  // The record that an index names; CORRUPT when there is none.
-  absl::StatusOr<SessionRecord> LoadIndexed(Snapshot& snapshot, Alias alias) const;
-
-  // What callers see: a session past its deadline is Expired.
-  static Session AsOf(absl::Time now, Session session);
+  // UNKNOWN_GROUP for what is no group.
+  absl::StatusOr<std::vector<Alias>> MembersIn(Snapshot& snapshot, Alias group) const;
 
   Engine& engine_;
   const StoreKeys& keys_;
   const StoreTime& time_;
-  const Indexes indexes_;
+  const SessionTable table_;
 
  private:
-  absl::StatusOr<std::optional<Alias>> FillPage(const ListFilter& filter, size_t page_size,
-                                                Alias from, std::vector<Session>& page) const;
+  // Gives `visit` what matches, from an alias on, until it says false; where to go on then, nothing
+  // at the end. Each session that it looks at is taken off `rows`, and it stops at 0, or sooner, so
+  // that its snapshot does not grow old.
+  absl::StatusOr<std::optional<Alias>> Scan(const ListFilter& filter, Alias from, uint64_t& rows,
+                                            absl::FunctionRef<bool(Session)> visit) const;
 };
 
 }  // namespace batonstore

@@ -9,56 +9,18 @@
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
-#include "batonstore/store/reservations.h"
+#include "batonstore/store/admission.h"
+#include "batonstore/store/attribute_rows.h"
+#include "batonstore/store/revocations.h"
+#include "batonstore/store/rows.h"
 
 namespace batonstore {
 namespace {
 
-absl::Status CheckLength(absl::string_view what, absl::string_view value, size_t most) {
-  if (value.size() <= most) return absl::OkStatus();
-  return Refuse(Verdict::kInvalid, absl::StrCat("the ", what, " has ", value.size(),
-                                                " bytes; at most ", most, " are allowed"));
-}
-
-absl::Status CheckSpec(const SessionSpec& spec, absl::Time now) {
-  BATONSTORE_RETURN_IF_ERROR(CheckLength("label", spec.label, kMaxLabelBytes));
-  BATONSTORE_RETURN_IF_ERROR(CheckLength("principal", spec.principal, kMaxPrincipalBytes));
-  BATONSTORE_RETURN_IF_ERROR(CheckLength("database", spec.database, kMaxDatabaseBytes));
-  BATONSTORE_RETURN_IF_ERROR(CheckLength("intent", spec.intent, kMaxIntentBytes));
-  if (!IsKeyType(static_cast<uint8_t>(spec.key_type))) {
-    return Refuse(Verdict::kInvalid, "there is no such key type");
-  }
-  if (spec.expires_at == absl::Time()) {
-    return Refuse(Verdict::kInvalid,
-                  "expires_at is not set; absl::InfiniteFuture() is how to say never");
-  }
-  if (DecodeTime(EncodeTime(spec.expires_at)) <= now) {  // as it will be read
-    return Refuse(Verdict::kInvalid, absl::StrCat("the expiry ", absl::FormatTime(spec.expires_at),
-                                                  " lies in the past"));
-  }
-  return absl::OkStatus();
-}
-
-absl::Status IllegalShift(const Session& session, State to) {
+absl::Status IllegalShift(const StoredSession& session, State to) {
   return Refuse(Verdict::kIllegalShift,
-                absl::StrCat("session ", session.alias.ToString(), " is ", StateName(session.state),
-                             " and cannot become ", StateName(to)));
-}
-
-// OK for a session that is in use or could be; else what stands in the way.
-absl::Status CheckLive(const Session& session) {
-  switch (session.state) {
-    case State::kReserved:
-      return Refuse(Verdict::kReserved, "the session is reserved and not created yet");
-    case State::kRevoked:
-      return Refuse(Verdict::kRevoked, "the session was revoked");
-    case State::kExpired:
-      return Refuse(Verdict::kExpired, "the session has expired");
-    case State::kCreated:
-    case State::kInUse:
-      return absl::OkStatus();
-  }
-  return Refuse(Verdict::kCorrupt, "the session's state is none");
+                absl::StrCat("session ", session.alias().ToString(), " is ",
+                             StateName(session.state), " and cannot become ", StateName(to)));
 }
 
 bool IsLegalShift(State from, State to) {
@@ -75,126 +37,83 @@ bool IsLegalShift(State from, State to) {
   return false;
 }
 
+// How far a touch has to move the deadline before it is written down: a sixteenth to an eighth of
+// the idle timeout, spread evenly over the sessions.
+absl::Duration WorthWriting(const Session& session) {
+  const uint64_t spread = (session.alias.value() * 0x9E3779B97F4A7C15u) >> 48;  // Knuth's hash
+  return session.idle_timeout / 16 * (1 + static_cast<double>(spread) / (1 << 16));
+}
+
 }  // namespace
 
-// A session on its way in. The key pair is made and sealed by the caller's thread, outside of the
-// writer; the transaction fills in the alias.
-struct SessionStore::Draft {
-  SessionRecord record;
-  bool key_taken = false;
-};
-
-SessionStore::SessionStore(Recovered recovered, KeyPairSource& key_pairs)
-    : SessionReader(*recovered.engine, *recovered.keys, *recovered.time),
+SessionStore::SessionStore(Recovered recovered, KeyPairSource& key_pairs, const Policy& policy)
+    : SessionReader(*recovered.engine, *recovered.keys, *recovered.time, policy),
       recovered_(std::move(recovered)),
       key_pairs_(key_pairs),
       pid_(getpid()),
       committer_(std::make_unique<GroupCommitter>(
           *recovered_.engine,
           [this](Transaction& transaction) { return EndOfBatch(transaction); })),
+      events_(*committer_, engine_, keys_),
       keyring_(recovered_.keyring.get()) {}
 
 SessionStore::~SessionStore() { (void)Close(); }
 
-absl::StatusOr<Session> SessionStore::Reserve(const SessionSpec& spec) {
-  return Insert(spec, State::kReserved);
+absl::Status SessionStore::Commit(GroupCommitter::Operation operation) {
+  absl::Status committed = committer_->Run(operation);
+  if (committed.ok()) events_.Committed();
+  return committed;
 }
 
-absl::StatusOr<Session> SessionStore::ReserveAndCreate(const SessionSpec& spec) {
-  return Insert(spec, State::kCreated);
-}
-
-absl::StatusOr<Session> SessionStore::Insert(const SessionSpec& spec, State state) {
-  BATONSTORE_RETURN_IF_ERROR(CheckSpec(spec, time_.Now()));
+absl::Status SessionStore::DrawKeyPairs(KeyType type, KeyPairUse use) {
   for (int draw = 0; draw < kKeyPairDraws; ++draw) {
-    BATONSTORE_ASSIGN_OR_RETURN(KeyPair pair, key_pairs_.Generate(spec.key_type));
-    Draft draft;
-    draft.record.sealed_private_key = keys_.SealPrivateKey(pair);
-    Session& session = draft.record.session;
-    session.state = state;
-    session.label = spec.label;
-    session.kind = spec.kind;
-    session.principal = spec.principal;
-    session.database = spec.database;
-    session.expires_at = DecodeTime(EncodeTime(spec.expires_at));  // as it will be read
-    session.key_type = pair.type;
-    session.public_key = std::move(pair.public_key);
-    const absl::Status inserted = committer_->Run(
-        [&](Transaction& transaction) { return InsertDraft(transaction, spec, draft); });
-    if (inserted.ok()) return std::move(session);
-    if (!draft.key_taken) return inserted;
+    BATONSTORE_ASSIGN_OR_RETURN(const KeyPair pair, key_pairs_.Generate(type));
+    BATONSTORE_ASSIGN_OR_RETURN(const bool used, use(pair, keys_.SealPrivateKey(pair)));
+    if (used) return absl::OkStatus();
   }
   return Refuse(Verdict::kKeysExhausted,
                 absl::StrCat("the key source gave ", kKeyPairDraws,
                              " key pairs that are all in use; is it random?"));
 }
 
-absl::Status SessionStore::InsertDraft(Transaction& transaction, const SessionSpec& spec,
-                                       Draft& draft) const {
-  draft.key_taken = false;
-  const absl::Time now = time_.Now();
-  BATONSTORE_RETURN_IF_ERROR(CheckSpec(spec, now));
-  if (spec.group.has_value()) {
-    BATONSTORE_RETURN_IF_ERROR(CheckGroup(transaction, *spec.group, now));
-  }
-  Session& session = draft.record.session;
-  BATONSTORE_ASSIGN_OR_RETURN(const std::optional<Alias> holder,
-                              indexes_.FindPublicKey(transaction, session.public_key));
-  if (holder.has_value()) {
-    draft.key_taken = true;
-    return Refuse(Verdict::kKeysExhausted, "the key pair is in use");
-  }
-  BATONSTORE_ASSIGN_OR_RETURN(session.alias, TakeAlias(transaction, now));
-  session.created_at = session.alias.time();
-  session.group = spec.group.value_or(session.alias);
-  BATONSTORE_RETURN_IF_ERROR(PutSession(transaction, keys_, draft.record));
-  BATONSTORE_RETURN_IF_ERROR(indexes_.Insert(transaction, session));
-  if (session.state != State::kReserved) return absl::OkStatus();
-  return PutReservation(transaction, keys_, session.alias, {recovered_.epoch, spec.intent});
+absl::StatusOr<Session> SessionStore::Reserve(const SessionSpec& spec) {
+  BATONSTORE_ASSIGN_OR_RETURN(Saved saved, Insert(spec, State::kReserved, {}));
+  return std::move(saved.session);
 }
 
-// Unused by construction, and checked all the same: a row of meta carries no seal.
-absl::StatusOr<Alias> SessionStore::TakeAlias(Transaction& transaction, absl::Time now) {
-  BATONSTORE_ASSIGN_OR_RETURN(const uint64_t last, GetMetaNumber(transaction, meta::kLastAlias));
-  const Alias alias = Alias::Next(now, Alias(last));
-  BATONSTORE_ASSIGN_OR_RETURN(const auto taken, transaction.Get(Table::kSessions, alias.ToKey()));
-  if (taken.has_value() || alias.value() <= last) {
-    return Refuse(Verdict::kCorrupt, absl::StrCat("the last alias given cannot be ",
-                                                  Alias(last).ToString(), "; restore a backup"));
-  }
-  BATONSTORE_RETURN_IF_ERROR(PutMetaNumber(transaction, meta::kLastAlias, alias.value()));
-  return alias;
+absl::StatusOr<Session> SessionStore::ReserveAndCreate(const SessionSpec& spec) {
+  BATONSTORE_ASSIGN_OR_RETURN(Saved saved, Insert(spec, State::kCreated, {}));
+  return std::move(saved.session);
 }
 
-// All other sessions of the group must be terminal. Each was when the next one joined, and terminal
-// is for ever: so the last one speaks for all.
-absl::Status SessionStore::CheckGroup(Snapshot& snapshot, Alias group, absl::Time now) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const std::optional<SessionRecord> first,
-                              GetSession(snapshot, keys_, group));
-  if (!first.has_value() || first->session.group != group) {
-    return Refuse(Verdict::kUnknownGroup,
-                  absl::StrCat(group.ToString(), " is not the first session of a group",
-                               first.has_value() ? absl::StrCat("; its group is ",
-                                                                first->session.group.ToString())
-                                                 : ""));
+absl::StatusOr<Saved> SessionStore::SaveOrCreate(const SessionSpec& spec, const Fields& fields) {
+  return Insert(spec, State::kCreated, fields);
+}
+
+absl::StatusOr<Saved> SessionStore::Insert(const SessionSpec& spec, State state,
+                                           const Fields& fields) {
+  BATONSTORE_RETURN_IF_ERROR(CheckSpec(spec, time_.Now()));
+  BATONSTORE_RETURN_IF_ERROR(CheckFields(fields));
+  for (const auto& [field, value] : fields) {
+    if (!value.is_withheld()) continue;
+    return Refuse(Verdict::kInvalid,
+                  "a withheld value stands for a secret that is there; a new session has none");
   }
-  BATONSTORE_ASSIGN_OR_RETURN(const std::optional<Alias> linked,
-                              indexes_.LastLinked(snapshot, group));
-  BATONSTORE_ASSIGN_OR_RETURN(const SessionRecord last,
-                              LoadIndexed(snapshot, linked.value_or(group)));
-  if (last.session.group != group) {
-    return Refuse(Verdict::kCorrupt,
-                  absl::StrCat("the rows of group ", group.ToString(), " name session ",
-                               last.session.alias.ToString(), ", which is not of it"));
-  }
-  // A first session that was never created goes with its reservation, and the group with it.
-  const Session blocking =
-      first->session.state == State::kReserved ? first->session : AsOf(now, last.session);
-  if (IsTerminal(blocking.state)) return absl::OkStatus();
-  return Refuse(
-      Verdict::kGroupActive,
-      absl::StrCat("session ", blocking.alias.ToString(), " of the group is ",
-                   StateName(blocking.state), "; revoke or abandon it before linking another"));
+  Applicant applicant(spec, fields, RecordFor(spec, state), recovered_.epoch);
+  BATONSTORE_RETURN_IF_ERROR(DrawKeyPairs(
+      spec.key_type, [&](const KeyPair& pair, std::string sealed) -> absl::StatusOr<bool> {
+        applicant.record.session.public_key = pair.public_key;
+        applicant.record.sealed_private_key = std::move(sealed);
+        do {
+          BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) {
+            return Admit(transaction, table_, applicant, time_.Now());
+          }));
+        } while (applicant.outcome == Applicant::Outcome::kAgain);
+        return applicant.outcome != Applicant::Outcome::kKeyTaken;
+      }));
+  if (applicant.outcome == Applicant::Outcome::kRefused) return applicant.refusal;
+  return Saved{std::move(applicant.session), applicant.version,
+               applicant.outcome == Applicant::Outcome::kAdmitted};
 }
 
 absl::Status SessionStore::Create(Alias alias) { return Shift(alias, State::kCreated).status(); }
@@ -203,7 +122,7 @@ absl::Status SessionStore::Revoke(Alias alias) { return Shift(alias, State::kRev
 
 absl::StatusOr<Session> SessionStore::Shift(Alias alias, State to) {
   absl::StatusOr<Session> shifted;
-  BATONSTORE_RETURN_IF_ERROR(committer_->Run([&](Transaction& transaction) {
+  BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) {
     shifted = ShiftIn(transaction, alias, to);
     return shifted.status();
   }));
@@ -213,119 +132,273 @@ absl::StatusOr<Session> SessionStore::Shift(Alias alias, State to) {
 absl::StatusOr<Session> SessionStore::ShiftIn(Transaction& transaction, Alias alias,
                                               State to) const {
   const absl::Time now = time_.Now();
-  BATONSTORE_ASSIGN_OR_RETURN(SessionRecord record, Load(transaction, alias));
-  Session& session = record.session;
-  const Session seen = AsOf(now, session);
-  // Past its deadline it counts as Expired already; that is written down when somebody asks for it.
-  const bool to_be_noted = seen.state != session.state && session.state != State::kReserved;
-  if (seen.state == to && !to_be_noted) return seen;
-  if (to == State::kCreated && session.state == State::kReserved && seen.state == State::kExpired) {
-    return Refuse(Verdict::kExpired, "the reservation is past the session's deadline");
+  BATONSTORE_ASSIGN_OR_RETURN(StoredSession session, table_.Get(transaction, alias, now));
+  BATONSTORE_RETURN_IF_ERROR(CheckNotMoved(session, now));
+  const bool is_open = session.reservation.has_value();
+  if (session.state == to) {
+    // What it counts as already is written down when somebody asks for it. A reservation that has
+    // run out is not a session that has: it waits for its removal.
+    if (!is_open || to == State::kRevoked) {
+      BATONSTORE_RETURN_IF_ERROR(table_.Settle(transaction, session, now).status());
+    }
+    return session.Seen();
   }
-  if (seen.state != to && !IsLegalShift(seen.state, to)) return IllegalShift(seen, to);
-  if (session.state == State::kReserved) {
-    BATONSTORE_RETURN_IF_ERROR(transaction.Delete(Table::kReservations, alias.ToKey()).status());
+  if (!session.was_created() && to == State::kCreated) {
+    BATONSTORE_RETURN_IF_ERROR(CheckNotEnded(session, now));
   }
-  session.state = to;
-  if (to == State::kRevoked) session.revoked_at = DecodeTime(EncodeTime(now));
-  if (IsTerminal(to)) record.sealed_private_key.clear();
-  BATONSTORE_RETURN_IF_ERROR(PutSession(transaction, keys_, record));
-  return session;
+  if (!IsLegalShift(session.state, to)) return IllegalShift(session, to);
+  BATONSTORE_RETURN_IF_ERROR(is_open ? table_.Create(transaction, session, now)
+                                     : table_.End(transaction, session, to, now, now));
+  return session.Seen();
 }
 
 absl::Status SessionStore::Abandon(Alias alias) {
-  return committer_->Run([&](Transaction& transaction) -> absl::Status {
-    BATONSTORE_ASSIGN_OR_RETURN(const SessionRecord record, Load(transaction, alias));
-    if (record.session.state != State::kReserved) {
-      return Refuse(
-          Verdict::kIllegalShift,
-          absl::StrCat("session ", alias.ToString(), " is ", StateName(record.session.state),
-                       "; only a reservation can be abandoned, revoke it instead"));
+  return Commit([&](Transaction& transaction) -> absl::Status {
+    const absl::Time now = time_.Now();
+    BATONSTORE_ASSIGN_OR_RETURN(const StoredSession session, table_.Get(transaction, alias, now));
+    BATONSTORE_RETURN_IF_ERROR(CheckNotMoved(session, now));
+    if (session.was_created()) {
+      return Refuse(Verdict::kIllegalShift,
+                    absl::StrCat("session ", alias.ToString(), " is ", StateName(session.state),
+                                 "; only a reservation can be abandoned, revoke it instead"));
     }
-    return RemoveReserved(transaction, indexes_, record.session);
+    if (session.state == State::kRevoked) return CheckNotEnded(session, now);
+    return table_.RemoveReservation(transaction, session, SessionTable::Intent::kForget, now);
   });
 }
 
-absl::Status SessionStore::SetRemotePublicKey(Alias alias, absl::string_view public_key) {
+absl::StatusOr<Session> SessionStore::Touch(Alias alias) {
+  const auto is_worth_writing = [](const StoredSession& session, absl::Time now) {
+    const Session& stored = session.record.session;
+    if (!session.turn.has_value()) return false;
+    const absl::Time due = std::min(stored.expires_at, now + stored.idle_timeout);
+    return due - session.due >= WorthWriting(stored);
+  };
+  const absl::Time now = time_.Now();
+  BATONSTORE_ASSIGN_OR_RETURN(StoredSession session, FindStored(alias));
+  BATONSTORE_RETURN_IF_ERROR(CheckUsable(session, now));
+  if (!is_worth_writing(session, now)) return std::move(session).Seen();
+  BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) -> absl::Status {
+    const absl::Time moment = time_.Now();
+    BATONSTORE_ASSIGN_OR_RETURN(session, table_.Get(transaction, alias, moment));
+    BATONSTORE_RETURN_IF_ERROR(CheckUsable(session, moment));
+    if (!is_worth_writing(session, moment)) return absl::OkStatus();
+    return table_.Touch(transaction, session, moment);
+  }));
+  return std::move(session).Seen();
+}
+
+absl::StatusOr<Session> SessionStore::CycleKey(Alias alias, const CycleOptions& options) {
+  if (options.redirect_for < absl::ZeroDuration()) {
+    return Refuse(Verdict::kInvalid, "redirect_for is negative");
+  }
+  BATONSTORE_ASSIGN_OR_RETURN(const StoredSession before, FindStored(alias));
+  BATONSTORE_RETURN_IF_ERROR(CheckUsable(before, time_.Now()));
+  SessionRecord fresh;
+  absl::StatusOr<std::optional<Session>> cycled;
   BATONSTORE_RETURN_IF_ERROR(
-      CheckLength("remote public key", public_key, kMaxRemotePublicKeyBytes));
-  if (public_key.empty()) return Refuse(Verdict::kInvalid, "the remote public key is empty");
-  return committer_->Run([&](Transaction& transaction) -> absl::Status {
-    BATONSTORE_ASSIGN_OR_RETURN(SessionRecord record, Load(transaction, alias));
-    const Session seen = AsOf(time_.Now(), record.session);
-    if (IsTerminal(seen.state)) return CheckLive(seen);
-    if (seen.remote_public_key == public_key) return absl::OkStatus();
-    record.session.remote_public_key = std::string(public_key);
-    return PutSession(transaction, keys_, record);
+      DrawKeyPairs(before.record.session.key_type,
+                   [&](const KeyPair& pair, std::string sealed) -> absl::StatusOr<bool> {
+                     fresh.session.public_key = pair.public_key;
+                     fresh.sealed_private_key = std::move(sealed);
+                     BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) {
+                       cycled = CycleIn(transaction, fresh, alias, options);
+                       return cycled.status();
+                     }));
+                     return cycled->has_value();
+                   }));
+  return **std::move(cycled);
+}
+
+// Nothing, and nothing written, if the key pair is taken.
+absl::StatusOr<std::optional<Session>> SessionStore::CycleIn(Transaction& transaction,
+                                                             SessionRecord& fresh, Alias alias,
+                                                             const CycleOptions& options) const {
+  const absl::Time now = time_.Now();
+  BATONSTORE_ASSIGN_OR_RETURN(StoredSession old, table_.Get(transaction, alias, now));
+  BATONSTORE_RETURN_IF_ERROR(CheckUsable(old, now));
+  BATONSTORE_ASSIGN_OR_RETURN(const bool key_is_taken, table_.KeyIsTaken(transaction, fresh));
+  if (key_is_taken) return std::nullopt;
+
+  std::string public_key = std::move(fresh.session.public_key);
+  fresh.session = old.record.session;
+  fresh.session.public_key = std::move(public_key);
+  fresh.idempotency_key = std::exchange(old.record.idempotency_key, "");
+  BATONSTORE_RETURN_IF_ERROR(table_.TakeAlias(transaction, fresh, now));
+  const Session& stored = old.record.session;
+  BATONSTORE_RETURN_IF_ERROR(MoveAttributes(transaction, keys_, stored.alias, fresh.session.alias));
+  if (stored.group != stored.alias) {
+    BATONSTORE_RETURN_IF_ERROR(
+        table_.indexes().LeaveGroup(transaction, stored.group, stored.alias));
+  }
+  BATONSTORE_RETURN_IF_ERROR(
+      table_.Tell(transaction, EventType::kMoved, stored, now, fresh.session.alias));
+  old.record.moved_to = fresh.session.alias;
+  old.record.redirect_until = DecodeTime(
+      EncodeTime(options.privilege_change ? absl::UnixEpoch() : now + options.redirect_for));
+  BATONSTORE_RETURN_IF_ERROR(table_.End(transaction, old, State::kRevoked, now, now));
+  return table_.Insert(transaction, fresh, std::nullopt, now);
+}
+
+absl::StatusOr<uint64_t> SessionStore::RevokeGroup(Alias group) {
+  uint64_t revoked = 0;
+  BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) -> absl::Status {
+    const absl::Time now = time_.Now();
+    revoked = 0;
+    BATONSTORE_ASSIGN_OR_RETURN(const std::vector<Alias> members, MembersIn(transaction, group));
+    for (const Alias member : members) {
+      BATONSTORE_ASSIGN_OR_RETURN(StoredSession session, table_.GetNamed(transaction, member, now));
+      if (IsTerminal(session.state)) continue;
+      BATONSTORE_RETURN_IF_ERROR(table_.End(transaction, session, State::kRevoked, now, now));
+      ++revoked;
+    }
+    return absl::OkStatus();
+  }));
+  return revoked;
+}
+
+absl::Status SessionStore::RevokeAll(absl::string_view principal) {
+  return RevokeAll(principal, std::nullopt);
+}
+
+absl::Status SessionStore::RevokeAllExcept(absl::string_view principal, Alias keep) {
+  return RevokeAll(principal, keep);
+}
+
+absl::Status SessionStore::RevokeAll(absl::string_view principal, std::optional<Alias> keep) {
+  if (principal.size() > kMaxPrincipalBytes) {
+    return Refuse(Verdict::kInvalid, absl::StrCat("a principal has at most ", kMaxPrincipalBytes,
+                                                  " bytes; this one has ", principal.size()));
+  }
+  return Commit([&](Transaction& transaction) -> absl::Status {
+    if (keep.has_value()) {
+      const absl::Time now = time_.Now();
+      BATONSTORE_ASSIGN_OR_RETURN(const StoredSession kept, table_.Get(transaction, *keep, now));
+      if (kept.record.session.principal != principal) {
+        return Refuse(Verdict::kWrongPrincipal, "the session to keep is another principal's");
+      }
+      BATONSTORE_RETURN_IF_ERROR(CheckNotEnded(kept, now));
+    }
+    return RevokeAllIn(transaction, principal, keep);
+  });
+}
+
+absl::Status SessionStore::RevokeAllIn(Transaction& transaction, absl::string_view principal,
+                                       std::optional<Alias> keep) const {
+  const absl::Time now = time_.Now();
+  BATONSTORE_ASSIGN_OR_RETURN(const uint64_t last, GetMetaNumber(transaction, meta::kLastAlias));
+  const Alias covered(last);
+  BATONSTORE_ASSIGN_OR_RETURN(const std::optional<Revocation> before,
+                              LastRevocation(transaction, keys_, principal));
+  if (before.has_value() && before->covered == covered) {
+    // All are revoked already but, perhaps, the one that was kept then.
+    const Alias kept = before->record.except;
+    if (kept == Alias() || kept == keep) return absl::OkStatus();
+    BATONSTORE_ASSIGN_OR_RETURN(std::optional<StoredSession> session,
+                                table_.Find(transaction, kept, now));
+    if (!session.has_value() || IsTerminal(session->state)) return absl::OkStatus();
+    return table_.End(transaction, *session, State::kRevoked, now, now);
+  }
+  BATONSTORE_RETURN_IF_ERROR(
+      PutRevocation(transaction, keys_,
+                    {keys_.HashPrincipal(principal),
+                     covered,
+                     {DecodeTime(EncodeTime(now)), keep.value_or(Alias()), Alias()}}));
+  Session whose;
+  whose.alias = keep.value_or(Alias());
+  whose.principal = std::string(principal);
+  return table_.Tell(transaction, EventType::kRevokedAll, whose, now, covered);
+}
+
+absl::StatusOr<uint64_t> SessionStore::ChangeFields(
+    Alias alias, absl::FunctionRef<absl::StatusOr<uint64_t>(Transaction&)> change) {
+  absl::StatusOr<uint64_t> version;
+  BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) -> absl::Status {
+    const absl::Time now = time_.Now();
+    BATONSTORE_ASSIGN_OR_RETURN(const StoredSession session, table_.Get(transaction, alias, now));
+    BATONSTORE_RETURN_IF_ERROR(CheckNotEnded(session, now));
+    version = change(transaction);
+    return version.status();
+  }));
+  return version;
+}
+
+absl::StatusOr<uint64_t> SessionStore::SaveIf(Alias alias, uint64_t version, const Fields& fields) {
+  BATONSTORE_RETURN_IF_ERROR(CheckFields(fields));
+  return ChangeFields(alias, [&](Transaction& transaction) -> absl::StatusOr<uint64_t> {
+    BATONSTORE_ASSIGN_OR_RETURN(const AttributesHead head,
+                                GetAttributesHead(transaction, keys_, alias));
+    if (head.version != version) {
+      return Refuse(Verdict::kConflict, absl::StrCat("the attributes have version ", head.version,
+                                                     " by now, not ", version));
+    }
+    return ReplaceFields(transaction, keys_, alias, fields);
+  });
+}
+
+absl::StatusOr<uint64_t> SessionStore::Merge(Alias alias, const Changes& changes) {
+  BATONSTORE_RETURN_IF_ERROR(CheckChanges(changes));
+  return ChangeFields(alias, [&](Transaction& transaction) {
+    return ApplyChanges(transaction, keys_, alias, changes);
+  });
+}
+
+absl::StatusOr<SecretBytes> SessionStore::Secret(Alias alias, absl::string_view field) const {
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  const absl::Time now = time_.Now();
+  BATONSTORE_ASSIGN_OR_RETURN(const StoredSession session, table_.Get(*snapshot, alias, now));
+  BATONSTORE_RETURN_IF_ERROR(CheckNotEnded(session, now));
+  if (!field.empty() && field.size() <= kMaxFieldNameBytes) {
+    BATONSTORE_ASSIGN_OR_RETURN(const std::optional<SecretBytes> value,
+                                GetSecretField(*snapshot, keys_, alias, field));
+    if (value.has_value()) return value->Clone();
+  }
+  return Refuse(Verdict::kNotFound, "the session has no such field");
+}
+
+absl::Status SessionStore::SetRemotePublicKey(Alias alias, absl::string_view public_key) {
+  if (public_key.empty() || public_key.size() > kMaxRemotePublicKeyBytes) {
+    return Refuse(Verdict::kInvalid,
+                  absl::StrCat("a remote public key has 1 to ", kMaxRemotePublicKeyBytes,
+                               " bytes; this one has ", public_key.size()));
+  }
+  return Commit([&](Transaction& transaction) -> absl::Status {
+    const absl::Time now = time_.Now();
+    BATONSTORE_ASSIGN_OR_RETURN(StoredSession session, table_.Get(transaction, alias, now));
+    BATONSTORE_RETURN_IF_ERROR(CheckNotEnded(session, now));
+    std::string& remote = session.record.session.remote_public_key;
+    if (remote == public_key) return absl::OkStatus();
+    remote = std::string(public_key);
+    return table_.Update(transaction, session.record);
   });
 }
 
 absl::StatusOr<SecretBytes> SessionStore::PrivateKey(Alias alias) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
-  BATONSTORE_ASSIGN_OR_RETURN(const SessionRecord record, Load(*snapshot, alias));
-  const Session seen = AsOf(time_.Now(), record.session);
-  if (IsTerminal(seen.state)) return CheckLive(seen);
-  return keys_.OpenPrivateKey(seen.key_type, seen.public_key, record.sealed_private_key);
+  const absl::Time now = time_.Now();
+  BATONSTORE_ASSIGN_OR_RETURN(const StoredSession session, FindStored(alias));
+  BATONSTORE_RETURN_IF_ERROR(CheckNotEnded(session, now));
+  const SessionRecord& record = session.record;
+  return keys_.OpenPrivateKey(record.session.key_type, record.session.public_key,
+                              record.sealed_private_key);
 }
 
-absl::StatusOr<std::string> SessionStore::Issue(Alias alias) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const Session session, Find(alias));
-  BATONSTORE_RETURN_IF_ERROR(CheckLive(session));
-  return keyring_.load(std::memory_order_acquire)
-      ->Mint({BatonKind::kSession, alias.value(), /*generation=*/0, recovered_.epoch});
-}
-
-absl::StatusOr<Session> SessionStore::Verify(absl::string_view baton, absl::string_view principal,
-                                             absl::string_view database) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims,
-                              keyring_.load(std::memory_order_acquire)->Verify(baton));
-  if (claims.kind != BatonKind::kSession) {
-    return Refuse(Verdict::kForged, "the baton is not one of a session");
-  }
-  BATONSTORE_ASSIGN_OR_RETURN(Session session, Find(Alias(claims.id)));
-  if (session.database != database) {
-    return Refuse(Verdict::kWrongDatabase, "the baton is bound to another database");
-  }
-  if (session.principal != principal) {
-    return Refuse(Verdict::kWrongPrincipal, "the baton is bound to another principal");
-  }
-  BATONSTORE_RETURN_IF_ERROR(CheckLive(session));
-  return session;
-}
-
-absl::StatusOr<uint32_t> SessionStore::RotateSigningKey() {
-  uint32_t key_id = 0;
-  BATONSTORE_RETURN_IF_ERROR(ReplaceKeyring([&](const Keyring& ring) -> absl::StatusOr<Keyring> {
-    Keyring rotated = ring.Rotated(*recovered_.random, recovered_.incarnation);
-    key_id = rotated.primary_key_id();
-    return rotated;
+absl::StatusOr<Swept> SessionStore::Sweep() {
+  absl::StatusOr<Swept> swept;
+  BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) {
+    swept = batonstore::Sweep(transaction, table_, time_.Now());
+    return swept.status();
   }));
-  return key_id;
+  return swept;
 }
 
-absl::Status SessionStore::RetireSigningKey(uint32_t key_id) {
-  return ReplaceKeyring([key_id](const Keyring& ring) { return ring.Retired(key_id); });
-}
-
-absl::Status SessionStore::ReplaceKeyring(
-    absl::FunctionRef<absl::StatusOr<Keyring>(const Keyring&)> change) {
-  BATONSTORE_RETURN_IF_ERROR(engine_.Usable());
-  MutexLock lock(keyring_mu_);
-  BATONSTORE_ASSIGN_OR_RETURN(Keyring changed, change(*keyring_.load()));
-  const std::string sealed =
-      SealUnderKeyEncryptionKey(recovered_.key_encryption_key, recovered_.store_id, meta::kKeyring,
-                                changed.Serialize(), *recovered_.random);
-  rings_.push_back(std::make_unique<const Keyring>(std::move(changed)));
-  // On the disk before anything is signed with it.
-  BATONSTORE_RETURN_IF_ERROR(committer_->Run([&](Transaction& transaction) {
-    return transaction.Put(Table::kMeta, meta::kKeyring, sealed);
-  }));
-  keyring_.store(rings_.back().get(), std::memory_order_release);
-  return absl::OkStatus();
-}
-
-std::vector<Keyring::KeyInfo> SessionStore::SigningKeys() const {
-  return keyring_.load(std::memory_order_acquire)->Keys();
+absl::Status SessionStore::Acknowledge(Alias alias) {
+  return Commit([&](Transaction& transaction) -> absl::Status {
+    BATONSTORE_ASSIGN_OR_RETURN(const bool was_pending,
+                                transaction.Delete(Table::kCompensations, alias.ToKey()));
+    if (was_pending) return absl::OkStatus();
+    return Refuse(Verdict::kNotFound,
+                  absl::StrCat("no compensation is pending for ", alias.ToString()));
+  });
 }
 
 absl::Status SessionStore::AdoptWallClock() {
@@ -338,7 +411,6 @@ absl::Status SessionStore::AdoptWallClock() {
   return absl::OkStatus();
 }
 
-// Records the time, so that a clock set back while nothing runs does not take the store back.
 absl::Status SessionStore::EndOfBatch(Transaction& transaction) const {
   return PutMetaNumber(transaction, meta::kTime, EncodeTime(time_.Now()));
 }

@@ -8,6 +8,7 @@
 //   ...                                                        // register it elsewhere
 //   sessions.Create(session->alias);                           // durable, Created
 //   absl::StatusOr<std::string> baton = sessions.Issue(session->alias);
+//   sessions.Merge(session->alias, {{"theme", Change::Set("dark")}});
 
 #ifndef BATONSTORE_STORE_SESSION_STORE_H_
 #define BATONSTORE_STORE_SESSION_STORE_H_
@@ -17,21 +18,45 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "batonstore/base/mutex.h"
 #include "batonstore/crypto/key_pair.h"
 #include "batonstore/crypto/keyring.h"
+#include "batonstore/store/attributes.h"
+#include "batonstore/store/event_log.h"
 #include "batonstore/store/group_committer.h"
+#include "batonstore/store/policy.h"
 #include "batonstore/store/recovered.h"
 #include "batonstore/store/session_reader.h"
+#include "batonstore/store/sweep.h"
 
 namespace batonstore {
+
+// How to give a session a new identity.
+struct CycleOptions {
+  // For how long the old alias answers MOVED, with the new one, so that requests under way find it.
+  // Afterwards it is REVOKED.
+  absl::Duration redirect_for = absl::Seconds(30);
+
+  // The principal has logged in or gained rights: the old alias answers REVOKED at once, and tells
+  // nobody the new one. Who planted the old one (session fixation) is left with nothing.
+  bool privilege_change = false;
+};
+
+// What SaveOrCreate made or found.
+struct Saved {
+  Session session;
+  uint64_t version = 0;  // of its attributes: for SaveIf
+  bool created = false;  // false if an earlier request with this idempotency key had made it
+};
 
 // Thread-safe: call it from any number of threads; those that write share one commit.
 //
@@ -39,47 +64,113 @@ namespace batonstore {
 // nothing, with one exception: POISONED says that the outcome is unknown and the store must be
 // opened again. Besides the verdicts that each call names, any of them may return those of
 // SessionReader and FULL (no space left; see recovery/open.h).
+//
+// Whatever an alias is given to, one whose session has got a new identity answers MOVED for as long
+// as it tells that.
 class SessionStore : public SessionReader {
  public:
   // `key_pairs` must outlive the store.
-  SessionStore(Recovered recovered, KeyPairSource& key_pairs);
+  SessionStore(Recovered recovered, KeyPairSource& key_pairs, const Policy& policy = {});
   ~SessionStore();
 
   // How many key pairs Reserve draws before it gives up.
   static constexpr int kKeyPairDraws = 8;
 
+  // ---- A session's life ----
+
   // Takes an unused alias and an unused key pair and inserts the session as Reserved, in one
   // transaction: nobody ever sees an alias or key pair that is not on the disk. Follow with Create
-  // once the session is registered elsewhere, or with Abandon; a reservation that is open when the
-  // process ends is removed at the next opening.
+  // once the session is registered elsewhere, or with Abandon; a reservation that is open at its
+  // deadline, or when the process ends, is taken away.
   //   INVALID        a field is over its limit, or the expiry is unset or past
+  //   EXISTS         the idempotency key has been used for another request
   //   UNKNOWN_GROUP  spec.group is not the alias of a group's first session
   //   GROUP_ACTIVE   another session of the group is not terminal, or its first was never created
+  //   TOO_MANY       a limit of the store's policy stands in the way
   //   KEYS_EXHAUSTED the key source gave kKeyPairDraws pairs that are all in use
   absl::StatusOr<Session> Reserve(const SessionSpec& spec);
 
   // Reserved -> Created. Again on a Created session: succeeds, changes nothing.
   //   NOT_FOUND      no such session: never reserved, abandoned, or removed by recovery
   //   EXPIRED        reserved, but past its deadline
+  //   REVOKED        reserved, but a RevokeAll came first
   //   ILLEGAL_SHIFT  terminal
   absl::Status Create(Alias alias);
 
-  // Removes a reservation as if it had never been; its alias is not given again.
-  //   NOT_FOUND, ILLEGAL_SHIFT (any state but Reserved)
+  // Removes a reservation as if it had never been; its alias is not given again. Its intent is the
+  // caller's to undo: no compensation is kept.
+  //   NOT_FOUND, ILLEGAL_SHIFT (any state but Reserved), REVOKED
   absl::Status Abandon(Alias alias);
 
   // Reserve and Create in one transaction, for when there is nobody else to register with.
   absl::StatusOr<Session> ReserveAndCreate(const SessionSpec& spec);
 
   // Moves a session along the table in session.h and returns it as it is then. Entering a terminal
-  // state shreds the private key. A session that counts as Expired, because it is past its
-  // deadline, keeps its sealed key until somebody shifts it to Expired; PrivateKey gives it to
-  // nobody.
-  //   NOT_FOUND, ILLEGAL_SHIFT, EXPIRED (to Created: as Create)
+  // state shreds the private key and the attributes. A session that counts as Expired, because it
+  // is past its deadline, keeps them, sealed, until a sweep or a shift to Expired notes it; they
+  // are given to nobody.
+  //   NOT_FOUND, ILLEGAL_SHIFT, EXPIRED and REVOKED (to Created: as Create)
   absl::StatusOr<Session> Shift(Alias alias, State to);
+
+  // Starts the idle clock anew; the session as it is then. Writes only when that moves the deadline
+  // by enough (SessionSpec::idle_timeout), so that steady use costs next to nothing.
+  //   NOT_FOUND, RESERVED, REVOKED, EXPIRED
+  absl::StatusOr<Session> Touch(Alias alias);
+
+  // A new alias and key pair for a Created session; everything else it is and has moves over, in
+  // one transaction: fields, attributes, group, limits. The old record stays as a tombstone. Do
+  // this when a principal logs in (session fixation: OWASP ASVS 5.0, 7.2.4).
+  //   NOT_FOUND, RESERVED, REVOKED, EXPIRED, INVALID (redirect_for is negative), KEYS_EXHAUSTED
+  absl::StatusOr<Session> CycleKey(Alias alias, const CycleOptions& options = {});
+
+  // ---- Revoking, for good ----
 
   // Shift to Revoked.
   absl::Status Revoke(Alias alias);
+
+  // Every session of the group that is not terminal; how many that were. A Reserved one becomes
+  // Revoked too, and its intent a compensation.
+  //   UNKNOWN_GROUP
+  absl::StatusOr<uint64_t> RevokeGroup(Alias group);
+
+  // Every session of the principal that was given its alias before: a login that races is either
+  // covered or has a later alias. Costs the same for one session as for a million: it writes one
+  // row, which every read honours from then on, and sweeps shred what it covers. Reserved ones are
+  // covered too: a late Create gets REVOKED, and the intent becomes a compensation.
+  //   INVALID        no principal has so long a name
+  absl::Status RevokeAll(absl::string_view principal);
+
+  // The same, but for this one of the principal's sessions ("log out everywhere else").
+  //   NOT_FOUND, WRONG_PRINCIPAL, REVOKED, EXPIRED: nobody is revoked then
+  absl::Status RevokeAllExcept(absl::string_view principal, Alias keep);
+
+  // ---- Attributes: see attributes.h for the limits ----
+  //
+  // Each is one transaction on a session that has not ended; a Reserved one may have attributes.
+  // A save that was under way when the session ended or moved is refused and brings nothing back:
+  //   INVALID, NOT_FOUND, MOVED, REVOKED, EXPIRED
+
+  // Makes the session's fields these and no others, if nobody has changed them since they were
+  // loaded with this version; the new version. A withheld secret stays as it is.
+  //   CONFLICT       the version is another by now
+  absl::StatusOr<uint64_t> SaveIf(Alias alias, uint64_t version, const Fields& fields);
+
+  // Does all of the changes, or none; the new version. Two of different fields never disturb each
+  // other.
+  //   CONFLICT       a compare-and-set found something else
+  absl::StatusOr<uint64_t> Merge(Alias alias, const Changes& changes);
+
+  // Creates a session with these fields, in one transaction, for whoever has an unsaved one at
+  // hand. There is nothing to choose beforehand, so nothing to race for. With an idempotency key,
+  // asking again gives what the first time made, and overwrites nothing.
+  //   as ReserveAndCreate
+  absl::StatusOr<Saved> SaveOrCreate(const SessionSpec& spec, const Fields& fields);
+
+  // The value of a secret field, or of any other.
+  //   NOT_FOUND (also: no such field), MOVED, REVOKED, EXPIRED
+  absl::StatusOr<SecretBytes> Secret(Alias alias, absl::string_view field) const;
+
+  // ---- Keys ----
 
   // Notes the public key of the other side; the last one stays. Up to kMaxRemotePublicKeyBytes.
   //   INVALID (empty or too long), NOT_FOUND, REVOKED, EXPIRED
@@ -88,6 +179,8 @@ class SessionStore : public SessionReader {
   // The session's private key, at the time of the call the only copy outside the store.
   //   NOT_FOUND; REVOKED, EXPIRED (shredded, or past the deadline)
   absl::StatusOr<SecretBytes> PrivateKey(Alias alias) const;
+
+  // ---- Batons ----
 
   // A baton for a Created session, signed by the primary key. Writes nothing.
   //   NOT_FOUND, RESERVED, REVOKED, EXPIRED
@@ -99,16 +192,32 @@ class SessionStore : public SessionReader {
   //   LOST             authentic, but the key that signed it is retired
   //   NOT_FOUND        the session is gone
   //   WRONG_DATABASE, WRONG_PRINCIPAL
-  //   RESERVED, REVOKED, EXPIRED
-  // To a client, answer with WireStatus() of what comes back.
+  //   RESERVED, MOVED, REVOKED, EXPIRED
+  // To a client, answer with WireStatus() of what comes back. Writes nothing, except that a baton
+  // of an identity that the session has given up, and tells no more, is an event
+  // (EventType::kReplaySeen).
   absl::StatusOr<Session> Verify(absl::string_view baton, absl::string_view principal,
-                                 absl::string_view database) const;
+                                 absl::string_view database);
 
   // Signing keys. After a rotation new batons come from the new key and old ones verify until their
   // key is retired; then they are LOST.
   absl::StatusOr<uint32_t> RotateSigningKey();     // the new key's id
   absl::Status RetireSigningKey(uint32_t key_id);  // NOT_FOUND, INVALID (the primary key)
   std::vector<Keyring::KeyInfo> SigningKeys() const;
+
+  // ---- Housekeeping ----
+
+  // Does one bounded piece of what has fallen due (sweep.h), and says whether there is more. Nobody
+  // has to: the store answers by its deadlines, swept or not. An open store sweeps by itself, see
+  // recovery/open.h.
+  absl::StatusOr<Swept> Sweep();
+
+  // The outside half of a reservation that was taken away has been undone.
+  //   NOT_FOUND      nothing is pending for that alias
+  absl::Status Acknowledge(Alias alias);
+
+  // What has happened, for those who follow it.
+  EventLog& events() { return events_; }
 
   // Takes over the wall clock (base/clock.h): sessions expire by it from here on. One that stands
   // behind the store's last recorded time is refused with INVALID: it would bring back what
@@ -121,13 +230,23 @@ class SessionStore : public SessionReader {
   absl::Status Close();
 
  private:
-  struct Draft;
+  // Runs an operation and waits until it is durable.
+  absl::Status Commit(GroupCommitter::Operation operation);
 
-  absl::StatusOr<Session> Insert(const SessionSpec& spec, State state);
-  absl::Status InsertDraft(Transaction& transaction, const SessionSpec& spec, Draft& draft) const;
-  static absl::StatusOr<Alias> TakeAlias(Transaction& transaction, absl::Time now);
-  absl::Status CheckGroup(Snapshot& snapshot, Alias group, absl::Time now) const;
+  // Has `use` try fresh key pairs, sealed, until it says true; KEYS_EXHAUSTED after kKeyPairDraws.
+  using KeyPairUse = absl::FunctionRef<absl::StatusOr<bool>(const KeyPair&, std::string sealed)>;
+  absl::Status DrawKeyPairs(KeyType type, KeyPairUse use);
+
+  absl::StatusOr<Saved> Insert(const SessionSpec& spec, State state, const Fields& fields);
   absl::StatusOr<Session> ShiftIn(Transaction& transaction, Alias alias, State to) const;
+  absl::StatusOr<std::optional<Session>> CycleIn(Transaction& transaction, SessionRecord& fresh,
+                                                 Alias alias, const CycleOptions& options) const;
+  absl::Status RevokeAll(absl::string_view principal, std::optional<Alias> keep);
+  absl::Status RevokeAllIn(Transaction& transaction, absl::string_view principal,
+                           std::optional<Alias> keep) const;
+  absl::StatusOr<uint64_t> ChangeFields(
+      Alias alias, absl::FunctionRef<absl::StatusOr<uint64_t>(Transaction&)> change);
+  void TellOfReplay(const StoredSession& session, absl::Time now);
   absl::Status ReplaceKeyring(absl::FunctionRef<absl::StatusOr<Keyring>(const Keyring&)> change);
   absl::Status EndOfBatch(Transaction& transaction) const;
 
@@ -137,6 +256,7 @@ class SessionStore : public SessionReader {
   const pid_t pid_;
 
   std::unique_ptr<GroupCommitter> committer_;
+  EventLog events_;
 
   Mutex close_mu_;  // held while closing, so that whoever closes second finds it done
 

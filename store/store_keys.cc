@@ -3,6 +3,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/store/number.h"
 
 namespace batonstore {
 namespace {
@@ -12,6 +13,14 @@ constexpr char kRowVersion = 1;
 std::string RowContext(absl::string_view store_id, Table table, absl::string_view key) {
   const char table_and_version[] = {static_cast<char>(table), kRowVersion};
   return absl::StrCat(store_id, absl::string_view(table_and_version, 2), key);
+}
+
+bool IsKnownVersion(absl::string_view value) { return !value.empty() && value[0] == kRowVersion; }
+
+absl::Status ChangedRow(Table table, absl::string_view key) {
+  return Refuse(Verdict::kCorrupt,
+                absl::StrCat("the row ", absl::BytesToHexString(key), " of ", TableName(table),
+                             " was changed or moved outside of batonstore; restore a backup"));
 }
 
 std::string PrivateKeyContext(absl::string_view store_id, KeyType type,
@@ -48,7 +57,14 @@ StoreKeys::StoreKeys(const SecretBytes& data_key, absl::string_view store_id, Ra
       private_keys_(DeriveKey(data_key, store_id, "batonstore/1 private keys", Sealer::kKeySize),
                     random),
       principal_hash_(
-          DeriveKey(data_key, store_id, "batonstore/1 principals", KeyedHash::kKeySize)) {}
+          DeriveKey(data_key, store_id, "batonstore/1 principals", KeyedHash::kKeySize)),
+      database_hash_(DeriveKey(data_key, store_id, "batonstore/1 databases", KeyedHash::kKeySize)),
+      idempotency_hash_(
+          DeriveKey(data_key, store_id, "batonstore/1 idempotency keys", KeyedHash::kKeySize)) {}
+
+uint64_t StoreKeys::HashIdempotencyKey(absl::string_view principal, absl::string_view key) const {
+  return idempotency_hash_(absl::StrCat(EncodeNumber(principal.size()), principal, key));
+}
 
 std::string StoreKeys::SealRow(Table table, absl::string_view key,
                                absl::string_view plaintext) const {
@@ -58,14 +74,22 @@ std::string StoreKeys::SealRow(Table table, absl::string_view key,
 
 absl::StatusOr<std::string> StoreKeys::OpenRow(Table table, absl::string_view key,
                                                absl::string_view value) const {
-  absl::StatusOr<std::string> plaintext =
-      value.empty() || value[0] != kRowVersion
-          ? Refuse(Verdict::kCorrupt, "of an unknown version")
-          : rows_.Open(RowContext(store_id_, table, key), value.substr(1));
-  if (plaintext.ok()) return plaintext;
-  return Refuse(Verdict::kCorrupt,
-                absl::StrCat("the row ", absl::BytesToHexString(key), " of ", TableName(table),
-                             " was changed or moved outside of batonstore; restore a backup"));
+  if (IsKnownVersion(value)) {
+    absl::StatusOr<std::string> plaintext =
+        rows_.Open(RowContext(store_id_, table, key), value.substr(1));
+    if (plaintext.ok()) return plaintext;
+  }
+  return ChangedRow(table, key);
+}
+
+absl::StatusOr<SecretBytes> StoreKeys::OpenSecretRow(Table table, absl::string_view key,
+                                                     absl::string_view value) const {
+  if (IsKnownVersion(value)) {
+    absl::StatusOr<SecretBytes> plaintext =
+        rows_.OpenSecret(RowContext(store_id_, table, key), value.substr(1));
+    if (plaintext.ok()) return plaintext;
+  }
+  return ChangedRow(table, key);
 }
 
 std::string StoreKeys::SealPrivateKey(const KeyPair& pair) const {

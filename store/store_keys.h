@@ -44,20 +44,29 @@ class StoreKeys {
   absl::StatusOr<std::string> OpenRow(Table table, absl::string_view key,
                                       absl::string_view value) const;
 
+  // The same, into memory that is wiped.
+  absl::StatusOr<SecretBytes> OpenSecretRow(Table table, absl::string_view key,
+                                            absl::string_view value) const;
+
   // A private key, bound to store, key type and public key. It is sealed before the alias is known,
   // outside the writer.
   std::string SealPrivateKey(const KeyPair& pair) const;
   absl::StatusOr<SecretBytes> OpenPrivateKey(KeyType type, absl::string_view public_key,
                                              absl::string_view sealed) const;
 
-  // What stands for a principal in keys. Two principals may share it: compare the record's own.
+  // What stands for a principal, a database or an idempotency key in keys. Two of them may share
+  // it, once in 2^64 pairs: where that matters, compare the record's own.
   uint64_t HashPrincipal(absl::string_view principal) const { return principal_hash_(principal); }
+  uint64_t HashDatabase(absl::string_view database) const { return database_hash_(database); }
+  uint64_t HashIdempotencyKey(absl::string_view principal, absl::string_view key) const;
 
  private:
   const std::string store_id_;
   const Sealer rows_;
   const Sealer private_keys_;
   const KeyedHash principal_hash_;
+  const KeyedHash database_hash_;
+  const KeyedHash idempotency_hash_;
 };
 
 }  // namespace batonstore

@@ -174,7 +174,7 @@ class Demo {
 
   absl::StatusOr<uint64_t> ForgeBatons() {
     BATONSTORE_ASSIGN_OR_RETURN(const auto store, OpenStore());
-    const SessionStore& sessions = store->sessions();
+    SessionStore& sessions = store->sessions();
     BATONSTORE_ASSIGN_OR_RETURN(
         const uint64_t accepted,
         TryBatons(

@@ -246,7 +246,7 @@ void Note(const std::string& line, Acknowledged& known) {
 }
 
 // One acknowledged session is as it was promised.
-void CheckSession(const SessionStore& sessions, Alias alias, const Acknowledged::Entry& entry) {
+void CheckSession(SessionStore& sessions, Alias alias, const Acknowledged::Entry& entry) {
   SCOPED_TRACE(absl::StrCat("session ", alias.ToString()));
   ASSERT_OK_AND_ASSIGN(const Session session, sessions.Find(alias));
   EXPECT_EQ(absl::BytesToHexString(session.public_key), entry.public_key);
@@ -277,7 +277,7 @@ void CheckSession(const SessionStore& sessions, Alias alias, const Acknowledged:
 }
 
 // Nothing Reserved is left, in the records as in the table of reservations.
-void CheckNothingReserved(const SessionStore& sessions) {
+void CheckNothingReserved(SessionStore& sessions) {
   ASSERT_OK_AND_ASSIGN(const StoreStats stats, sessions.Stats());
   EXPECT_EQ(stats.reservations, 0u);
   ASSERT_OK_AND_ASSIGN(const ListPage reserved, sessions.List({.state = State::kReserved}, 1));
@@ -299,7 +299,7 @@ class KillTest : public ::testing::Test {
 
   void OpenAndCheck(int round) {
     ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Store> store, Open({.directory = directory_}));
-    const SessionStore& sessions = store->sessions();
+    SessionStore& sessions = store->sessions();
     CheckNothingReserved(sessions);
     removed_ += store->report().removed.size();
     for (const RemovedReservation& removed : store->report().removed) {

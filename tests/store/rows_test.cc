@@ -53,13 +53,18 @@ class RowsTest : public ::testing::Test {
 };
 
 TEST_F(RowsTest, SessionReadsBackAsItWasPut) {
-  SessionRecord record{sessions_[0], "sealed private key"};
+  SessionRecord record;
+  record.session = sessions_[0];
   record.session.label = "another";
+  record.session.deadline = absl::Time();  // no part of the record
+  record.idempotency_key = "request";
+  record.sealed_private_key = "sealed private key";
   store_.Tamper(
       [&](Transaction& transaction) { return PutSession(transaction, *identity_.keys, record); });
   ASSERT_OK_AND_ASSIGN(const auto read, GetSession(*Read(), *identity_.keys, record.session.alias));
   ASSERT_TRUE(read.has_value());
   EXPECT_EQ(Describe(read->session), Describe(record.session));
+  EXPECT_EQ(read->idempotency_key, "request");
   EXPECT_EQ(read->sealed_private_key, "sealed private key");
 }
 

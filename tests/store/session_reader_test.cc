@@ -11,7 +11,9 @@
 #include <utility>
 #include <vector>
 
+#include "batonstore/store/indexes.h"
 #include "batonstore/store/number.h"
+#include "batonstore/store/rows.h"
 #include "gmock/gmock.h"
 #include "tests/support/memory_store.h"
 #include "tests/support/sessions.h"
@@ -130,7 +132,7 @@ class SessionReaderTest : public ::testing::Test {
         session.public_key = std::to_string(i);
         aliases.push_back(session.alias);
         put = PutSession(transaction, *identity.keys, record);
-        put.Update(indexes.Insert(transaction, session));
+        put.Update(indexes.Insert(transaction, record));
       }
       return put;
     });

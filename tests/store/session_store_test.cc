@@ -9,7 +9,7 @@
 
 #include "batonstore/crypto/hash.h"
 #include "batonstore/store/number.h"
-#include "batonstore/store/reservations.h"
+#include "batonstore/store/rows.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/memory_store.h"
@@ -107,7 +107,9 @@ class SessionStoreTest : public ::testing::Test {
 
 TEST_F(SessionStoreTest, ReserveKeepsAllThatWasAskedFor) {
   SessionSpec spec = LastingSpec();
-  spec.expires_at = store_.clock.Wall() + absl::Hours(1);
+  spec.expires_at = store_.clock.Wall() + absl::Hours(2);
+  spec.idle_timeout = absl::Minutes(5);
+  spec.reserve_for = absl::Hours(1);
   spec.key_type = KeyType::kP256;
   const Session session = Reserve(spec);
   EXPECT_EQ(session.state, State::kReserved);
@@ -118,6 +120,8 @@ TEST_F(SessionStoreTest, ReserveKeepsAllThatWasAskedFor) {
   EXPECT_EQ(session.database, spec.database);
   EXPECT_EQ(session.created_at, store_.clock.Wall());
   EXPECT_EQ(session.expires_at, spec.expires_at);
+  EXPECT_EQ(session.idle_timeout, spec.idle_timeout);
+  EXPECT_EQ(session.deadline, store_.clock.Wall() + spec.reserve_for);
   EXPECT_EQ(session.revoked_at, std::nullopt);
   EXPECT_EQ(session.key_type, KeyType::kP256);
   EXPECT_EQ(session.remote_public_key, "");
@@ -147,6 +151,7 @@ TEST_F(SessionStoreTest, CreateMakesAReservationCreatedAndOnlyOnce) {
   Session session = Reserve();
   ASSERT_THAT(store_->Create(session.alias), IsOk());
   session.state = State::kCreated;
+  session.deadline = session.expires_at;  // no more the reservation's
   EXPECT_EQ(Describe(Find(session.alias)), Describe(session));
   ExpectNoChange([&] { return store_->Create(session.alias); });
 }
@@ -207,7 +212,16 @@ TEST_F(SessionStoreTest, UnknownAliasIsNotFoundByEveryCall) {
   ExpectRefused(Verdict::kNotFound, [&] { return store_->PrivateKey(unknown); });
   ExpectRefused(Verdict::kNotFound, [&] { return store_->Issue(unknown); });
   ExpectRefused(Verdict::kNotFound, [&] { return store_->GroupOf(unknown); });
+  ExpectRefused(Verdict::kNotFound, [&] { return store_->Touch(unknown); });
+  ExpectRefused(Verdict::kNotFound, [&] { return store_->CycleKey(unknown); });
+  ExpectRefused(Verdict::kNotFound, [&] { return store_->RevokeAllExcept("alice", unknown); });
+  ExpectRefused(Verdict::kNotFound, [&] { return store_->Load(unknown); });
+  ExpectRefused(Verdict::kNotFound, [&] { return store_->SaveIf(unknown, 0, {}); });
+  ExpectRefused(Verdict::kNotFound, [&] { return store_->Merge(unknown, {}); });
+  ExpectRefused(Verdict::kNotFound, [&] { return store_->Secret(unknown, "field"); });
+  ExpectRefused(Verdict::kNotFound, [&] { return store_->Acknowledge(unknown); });
   ExpectRefused(Verdict::kUnknownGroup, [&] { return store_->GroupMembers(unknown); });
+  ExpectRefused(Verdict::kUnknownGroup, [&] { return store_->RevokeGroup(unknown); });
 }
 
 // ---- Bad input ----
@@ -225,6 +239,7 @@ TEST_F(SessionStoreTest, FieldsAtTheirLimitAreAcceptedAndOneAboveRefused) {
   expect_limit(&SessionSpec::principal, kMaxPrincipalBytes);
   expect_limit(&SessionSpec::database, kMaxDatabaseBytes);
   expect_limit(&SessionSpec::intent, kMaxIntentBytes);
+  expect_limit(&SessionSpec::idempotency_key, kMaxIdempotencyKeyBytes);
 }
 
 TEST_F(SessionStoreTest, EmptyFieldsAreAccepted) {
@@ -251,6 +266,33 @@ TEST_F(SessionStoreTest, ExpiryThatIsUnsetOrNotInTheFutureIsRefused) {
   SessionSpec spec = LastingSpec();
   spec.expires_at = now + absl::Microseconds(1);
   EXPECT_EQ(Reserve(spec).expires_at, spec.expires_at);
+}
+
+TEST_F(SessionStoreTest, TimesBelowAMicrosecondAreRefused) {
+  for (absl::Duration SessionSpec::*field :
+       {&SessionSpec::idle_timeout, &SessionSpec::reserve_for}) {
+    for (const absl::Duration span : {-absl::InfiniteDuration(), -absl::Seconds(1),
+                                      absl::ZeroDuration(), absl::Nanoseconds(999)}) {
+      SessionSpec spec = LastingSpec();
+      spec.*field = span;
+      ExpectRefused(Verdict::kInvalid, [&] { return store_->Reserve(spec); });
+    }
+    SessionSpec spec = LastingSpec();
+    spec.*field = absl::Microseconds(1);
+    const Session session = Reserve(spec);
+    EXPECT_EQ(Describe(Find(session.alias)), Describe(session));
+  }
+}
+
+TEST_F(SessionStoreTest, WithheldValueIsRefusedForANewSessionBeforeAnythingIsWritten) {
+  store_.engine().InjectFaults([](MemoryEngine::Step) {
+    ADD_FAILURE() << "something was written";
+    return Fault::kNone;
+  });
+  ExpectRefused(Verdict::kInvalid, [&] {
+    return store_->SaveOrCreate(LastingSpec(), {{"token", Value::Withheld()}});
+  });
+  store_.engine().InjectFaults(nullptr);
 }
 
 TEST_F(SessionStoreTest, UnknownKeyTypeIsRefused) {
@@ -287,10 +329,12 @@ TEST_F(SessionStoreTest, TableOfShifts) {
   }
 }
 
-TEST_F(SessionStoreTest, ShiftChangesOnlyTheState) {
+TEST_F(SessionStoreTest, ShiftChangesOnlyTheStateAndTheDeadline) {
   Session expected = In(State::kCreated);
+  store_.clock.Advance(absl::Seconds(5));
   ASSERT_OK_AND_ASSIGN(const Session shifted, store_->Shift(expected.alias, State::kExpired));
   expected.state = State::kExpired;
+  expected.deadline = store_.clock.Wall();  // when it ended
   EXPECT_EQ(Describe(shifted), Describe(expected));
 }
 
@@ -475,6 +519,33 @@ TEST_F(SessionStoreTest, FirstSessionThatWasNeverCreatedKeepsOthersOutPastItsDea
   const Session first = Reserve(Brief());
   store_.clock.Advance(absl::Minutes(10));
   ExpectRefused(Verdict::kGroupActive, [&] { return store_->Reserve(SpecInGroup(first.alias)); });
+}
+
+// Making room at a limit sweeps, and what is swept may be the group that the session asks for.
+TEST(SessionStoreGroupsTest, GroupThatIsSweptWhileRoomIsMadeIsUnknown) {
+  MemoryStore store(SystemKeyPairs(),
+                    {.limits = {.per_principal = 1}, .retention = absl::Hours(1)});
+  SessionSpec spec = LastingSpec();
+  spec.principal = "bob";
+  ASSERT_OK_AND_ASSIGN(const Session first, store->ReserveAndCreate(spec));
+  ASSERT_THAT(store->Revoke(first.alias), IsOk());
+  spec = LastingSpec();
+  spec.expires_at = store.clock.Wall() + absl::Hours(2);
+  ASSERT_THAT(store->ReserveAndCreate(spec), IsOk());
+  store.clock.Advance(absl::Hours(2));
+  EXPECT_THAT(store->ReserveAndCreate(SpecInGroup(first.alias)),
+              HasVerdict(Verdict::kUnknownGroup));
+  EXPECT_THAT(store->ReserveAndCreate(LastingSpec()), IsOk()) << "the room that was made stays";
+}
+
+TEST(SessionStoreGroupsTest, SessionJoinsAGroupOnceRoomIsMade) {
+  MemoryStore store(SystemKeyPairs(), {.limits = {.per_principal = 1}});
+  SessionSpec spec = LastingSpec();
+  spec.expires_at = store.clock.Wall() + absl::Hours(2);
+  ASSERT_OK_AND_ASSIGN(const Session first, store->ReserveAndCreate(spec));
+  store.clock.Advance(absl::Hours(2));
+  ASSERT_OK_AND_ASSIGN(const Session second, store->ReserveAndCreate(SpecInGroup(first.alias)));
+  EXPECT_THAT(*store->GroupMembers(first.alias), ElementsAre(first.alias, second.alias));
 }
 
 TEST_F(SessionStoreTest, GroupThatIsNoFirstSessionsAliasIsUnknown) {
@@ -739,6 +810,25 @@ TEST_F(SessionStoreTest, ClosedStoreRefusesEveryCall) {
   expect_closed([&] { return store_->GroupOf(alias); });
   expect_closed([&] { return store_->GroupMembers(alias); });
   expect_closed([&] { return store_->Stats(); });
+  expect_closed([&] { return store_->Count({}); });
+  expect_closed([&] { return store_->Touch(alias); });
+  expect_closed([&] { return store_->CycleKey(alias); });
+  expect_closed([&] { return store_->RevokeGroup(alias); });
+  expect_closed([&] { return store_->RevokeAll("alice"); });
+  expect_closed([&] { return store_->RevokeAllExcept("alice", alias); });
+  expect_closed([&] { return store_->SaveOrCreate(LastingSpec(), {}); });
+  expect_closed([&] { return store_->SaveIf(alias, 0, {}); });
+  expect_closed([&] { return store_->Merge(alias, {}); });
+  expect_closed([&] { return store_->Load(alias); });
+  expect_closed([&] { return store_->Secret(alias, "field"); });
+  expect_closed([&] { return store_->Sweep(); });
+  expect_closed([&] { return store_->PendingCompensations(); });
+  expect_closed([&] { return store_->Acknowledge(alias); });
+  expect_closed([&] { return store_->events().AddConsumer("mailer"); });
+  expect_closed([&] { return store_->events().RemoveConsumer("mailer"); });
+  expect_closed([&] { return store_->events().Consumers(); });
+  expect_closed([&] { return store_->events().Read("mailer", 1); });
+  expect_closed([&] { return store_->events().Acknowledge("mailer", 1); });
   ExpectNoChange([&] { return store_->Close(); });
 }
 

@@ -83,9 +83,42 @@ TEST(StoreKeysTest, RowOfAnotherLengthDoesNotOpen) {
               HasVerdict(Verdict::kCorrupt));
 }
 
+TEST(StoreKeysTest, SecretRowOpensWhereItWasSealedAndNowhereElse) {
+  const std::string sealed = Ours().SealRow(Table::kAttributes, "key", "plaintext");
+  ASSERT_OK_AND_ASSIGN(const SecretBytes opened,
+                       Ours().OpenSecretRow(Table::kAttributes, "key", sealed));
+  EXPECT_TRUE(opened == SecretBytes("plaintext"));
+  EXPECT_THAT(Ours().OpenSecretRow(Table::kAttributes, "kez", sealed),
+              HasVerdict(Verdict::kCorrupt));
+  EXPECT_THAT(Ours().OpenSecretRow(Table::kSessions, "key", sealed), HasVerdict(Verdict::kCorrupt));
+  EXPECT_THAT(OtherStore().OpenSecretRow(Table::kAttributes, "key", sealed),
+              HasVerdict(Verdict::kCorrupt));
+  EXPECT_THAT(OtherDataKey().OpenSecretRow(Table::kAttributes, "key", sealed),
+              HasVerdict(Verdict::kCorrupt));
+}
+
+TEST(StoreKeysTest, SecretRowThatWasChangedDoesNotOpen) {
+  const std::string sealed = Ours().SealRow(Table::kAttributes, "key", "plaintext");
+  for (size_t at = 0; at < sealed.size(); ++at) {
+    std::string changed = sealed;
+    changed[at] = static_cast<char>(changed[at] ^ 1);
+    EXPECT_THAT(Ours().OpenSecretRow(Table::kAttributes, "key", changed),
+                HasVerdict(Verdict::kCorrupt))
+        << "byte " << at;
+    EXPECT_THAT(Ours().OpenSecretRow(Table::kAttributes, "key", sealed.substr(0, at)),
+                HasVerdict(Verdict::kCorrupt))
+        << at << " bytes";
+  }
+  EXPECT_THAT(Ours().OpenSecretRow(Table::kAttributes, "key", sealed + '\0'),
+              HasVerdict(Verdict::kCorrupt));
+}
+
 TEST(StoreKeysTest, CorruptRowIsNamed) {
   const absl::Status status = Ours().OpenRow(Table::kSessions, "\x12\x34", "damaged").status();
   EXPECT_TRUE(absl::StrContains(status.message(), "1234 of sessions")) << status;
+  const absl::Status secret =
+      Ours().OpenSecretRow(Table::kAttributes, "\x12\x34", "damaged").status();
+  EXPECT_TRUE(absl::StrContains(secret.message(), "1234 of attributes")) << secret;
 }
 
 TEST(StoreKeysTest, PrivateKeyOpensOnlyBesideItsPublicKey) {
@@ -120,6 +153,33 @@ TEST(StoreKeysTest, PrincipalHashIsTheStoresOwn) {
   EXPECT_NE(Ours().HashPrincipal("alice"), Ours().HashPrincipal("alicf"));
   EXPECT_NE(Ours().HashPrincipal("alice"), OtherStore().HashPrincipal("alice"));
   EXPECT_NE(Ours().HashPrincipal("alice"), OtherDataKey().HashPrincipal("alice"));
+}
+
+TEST(StoreKeysTest, DatabaseHashIsTheStoresOwn) {
+  EXPECT_EQ(Ours().HashDatabase("main"), Ours().HashDatabase("main"));
+  EXPECT_NE(Ours().HashDatabase("main"), Ours().HashDatabase("maim"));
+  EXPECT_NE(Ours().HashDatabase("main"), OtherStore().HashDatabase("main"));
+  EXPECT_NE(Ours().HashDatabase("main"), OtherDataKey().HashDatabase("main"));
+}
+
+TEST(StoreKeysTest, IdempotencyKeyHashIsTheStoresOwn) {
+  const uint64_t hash = Ours().HashIdempotencyKey("alice", "request");
+  EXPECT_EQ(hash, Ours().HashIdempotencyKey("alice", "request"));
+  EXPECT_NE(hash, Ours().HashIdempotencyKey("alice", "requess"));
+  EXPECT_NE(hash, Ours().HashIdempotencyKey("bob", "request"));
+  EXPECT_NE(hash, OtherStore().HashIdempotencyKey("alice", "request"));
+  EXPECT_NE(hash, OtherDataKey().HashIdempotencyKey("alice", "request"));
+}
+
+TEST(StoreKeysTest, PrincipalAndIdempotencyKeyDoNotRunTogether) {
+  EXPECT_NE(Ours().HashIdempotencyKey("ab", "c"), Ours().HashIdempotencyKey("a", "bc"));
+  EXPECT_NE(Ours().HashIdempotencyKey("abc", ""), Ours().HashIdempotencyKey("", "abc"));
+}
+
+TEST(StoreKeysTest, HashesOfTheSameNameForDifferentUsesDiffer) {
+  EXPECT_NE(Ours().HashPrincipal("name"), Ours().HashDatabase("name"));
+  EXPECT_NE(Ours().HashPrincipal("name"), Ours().HashIdempotencyKey("", "name"));
+  EXPECT_NE(Ours().HashDatabase("name"), Ours().HashIdempotencyKey("", "name"));
 }
 
 }  // namespace

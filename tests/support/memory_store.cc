@@ -17,23 +17,25 @@ T OrDie(absl::StatusOr<T> value) {
 
 }  // namespace
 
-MemoryStore::MemoryStore(KeyPairSource& keys) {
+MemoryStore::MemoryStore(KeyPairSource& keys, const Policy& policy) {
   auto engine = std::make_unique<MemoryEngine>();
   if (!recovery::WriteIdentity(*engine, Key(), SystemRandom()).ok()) std::abort();
-  Open(std::move(engine), keys);
+  Open(std::move(engine), keys, policy);
 }
 
-MemoryStore::MemoryStore(Disk disk, KeyPairSource& keys) : clock(disk.wall) {
-  Open(std::make_unique<MemoryEngine>(std::move(disk.rows)), keys);
+MemoryStore::MemoryStore(Disk disk, KeyPairSource& keys, const Policy& policy)
+    : clock(disk.wall) {
+  Open(std::make_unique<MemoryEngine>(std::move(disk.rows)), keys, policy);
 }
 
-void MemoryStore::Open(std::unique_ptr<MemoryEngine> engine, KeyPairSource& keys) {
+void MemoryStore::Open(std::unique_ptr<MemoryEngine> engine, KeyPairSource& keys,
+                       const Policy& policy) {
   engine_ = engine.get();
   recovery::Identity identity = Identity();
   recovery::RecoveryPass::Result result = OrDie(recovery::RecoveryPass::Run(
       {std::move(engine), std::move(identity), Key(), &clock, &SystemRandom()}));
   report_ = std::move(result.report);
-  sessions_ = std::make_unique<SessionStore>(std::move(result.recovered), keys);
+  sessions_ = std::make_unique<SessionStore>(std::move(result.recovered), keys, policy);
 }
 
 MemoryStore::Disk MemoryStore::Crash() { return {engine_->Committed(), clock.Wall()}; }

@@ -15,6 +15,7 @@
 #include "batonstore/recovery/identity.h"
 #include "batonstore/recovery/recovery_pass.h"
 #include "batonstore/store/memory_engine.h"
+#include "batonstore/store/policy.h"
 #include "batonstore/store/session_store.h"
 #include "tests/support/fake_clock.h"
 
@@ -28,8 +29,9 @@ class MemoryStore {
     absl::Time wall = absl::FromUnixSeconds(1'800'000'000);
   };
 
-  explicit MemoryStore(KeyPairSource& keys = SystemKeyPairs());
-  explicit MemoryStore(Disk disk, KeyPairSource& keys = SystemKeyPairs());
+  explicit MemoryStore(KeyPairSource& keys = SystemKeyPairs(), const Policy& policy = {});
+  explicit MemoryStore(Disk disk, KeyPairSource& keys = SystemKeyPairs(),
+                       const Policy& policy = {});
 
   SessionStore* operator->() { return sessions_.get(); }
   SessionStore& operator*() { return *sessions_; }
@@ -48,7 +50,7 @@ class MemoryStore {
   FakeClock clock;
 
  private:
-  void Open(std::unique_ptr<MemoryEngine> engine, KeyPairSource& keys);
+  void Open(std::unique_ptr<MemoryEngine> engine, KeyPairSource& keys, const Policy& policy);
 
   MemoryEngine* engine_ = nullptr;  // the store's
   recovery::RecoveryReport report_;

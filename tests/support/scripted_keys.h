@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
+#include <thread>
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
@@ -48,6 +50,15 @@ class ScriptedKeys final : public KeyPairSource {
   std::function<uint64_t(uint64_t)> script_ ABSL_GUARDED_BY(mu_);
   uint64_t draws_ ABSL_GUARDED_BY(mu_) = 0;
 };
+
+// A script by which the first `same` draws of every thread give the same pairs to all, and every
+// later one a pair of its own.
+inline std::function<uint64_t(uint64_t)> SameFirstDraws(uint64_t same) {
+  return [same, draws = std::map<std::thread::id, uint64_t>()](uint64_t draw) mutable {
+    const uint64_t of_thread = draws[std::this_thread::get_id()]++;
+    return of_thread < same ? of_thread : same + draw;
+  };
+}
 
 }  // namespace batonstore::testing
 

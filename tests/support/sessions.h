@@ -29,21 +29,22 @@ inline SessionSpec SpecInGroup(Alias group) {
 
 // Every field of a session, one a line: two sessions are the same if their descriptions are.
 inline std::string Describe(const Session& session) {
+  const auto text = [](absl::Time time) {
+    return absl::FormatTime(absl::RFC3339_full, time, absl::UTCTimeZone());
+  };
   const std::string revoked_at =
-      session.revoked_at.has_value()
-          ? absl::FormatTime(absl::RFC3339_full, *session.revoked_at, absl::UTCTimeZone())
-          : "never";
-  return absl::StrCat("alias: ", session.alias.ToString(), "\nstate: ", StateName(session.state),
-                      "\ngroup: ", session.group.ToString(),
-                      "\nlabel: ", absl::CEscape(session.label), "\nkind: ", session.kind,
-                      "\nprincipal: ", absl::CEscape(session.principal),
-                      "\ndatabase: ", absl::CEscape(session.database), "\ncreated_at: ",
-                      absl::FormatTime(absl::RFC3339_full, session.created_at, absl::UTCTimeZone()),
-                      "\nexpires_at: ",
-                      absl::FormatTime(absl::RFC3339_full, session.expires_at, absl::UTCTimeZone()),
-                      "\nrevoked_at: ", revoked_at, "\nkey_type: ", KeyTypeName(session.key_type),
-                      "\npublic_key: ", absl::BytesToHexString(session.public_key),
-                      "\nremote_public_key: ", absl::BytesToHexString(session.remote_public_key));
+      session.revoked_at.has_value() ? text(*session.revoked_at) : "never";
+  return absl::StrCat(
+      "alias: ", session.alias.ToString(), "\nstate: ", StateName(session.state),
+      "\ngroup: ", session.group.ToString(), "\nlabel: ", absl::CEscape(session.label),
+      "\nkind: ", session.kind, "\nprincipal: ", absl::CEscape(session.principal),
+      "\ndatabase: ", absl::CEscape(session.database), "\ncreated_at: ", text(session.created_at),
+      "\nexpires_at: ", text(session.expires_at),
+      "\nidle_timeout: ", absl::FormatDuration(session.idle_timeout),
+      "\ndeadline: ", text(session.deadline), "\nrevoked_at: ", revoked_at,
+      "\nkey_type: ", KeyTypeName(session.key_type),
+      "\npublic_key: ", absl::BytesToHexString(session.public_key),
+      "\nremote_public_key: ", absl::BytesToHexString(session.remote_public_key));
 }
 
 }  // namespace batonstore::testing

@@ -93,6 +93,13 @@ DataFilePages ReadPages(const std::string& directory) {
   return pages;
 }
 
+void CopyAsACrashWouldLeaveIt(const std::string& from, const std::string& to) {
+  fs::create_directory(to, from);
+  for (const std::string file : {"data.mdb", "key", "owner.lock"}) {
+    fs::copy_file(from + "/" + file, to + "/" + file);
+  }
+}
+
 void EditRows(const std::string& directory, const std::function<void(Transaction&)>& edit) {
   const LmdbEnvironment::Options options{directory, false, 1 << 30, 1 << 30, 8, kAllTables.size()};
   auto registration = OrDie(OpenEnvironment::Register(directory, [] {}));

@@ -31,6 +31,10 @@ struct DataFilePages {
 };
 DataFilePages ReadPages(const std::string& directory);
 
+// Copies a store, which may be open but not at work, to a folder that does not exist yet: what is
+// committed is there, the note of an orderly end is not.
+void CopyAsACrashWouldLeaveIt(const std::string& from, const std::string& to);
+
 // Changes the rows of a store that nobody has open, behind its back.
 void EditRows(const std::string& directory, const std::function<void(Transaction&)>& edit);
 

@@ -1,0 +1,41 @@
+// What a store allows and how long it remembers: the rules that an operator sets.
+
+#ifndef BATONSTORE_STORE_POLICY_H_
+#define BATONSTORE_STORE_POLICY_H_
+
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace batonstore {
+
+// How many sessions there may be. What counts towards the first three is live: Reserved, Created or
+// InUse, and neither past its deadline nor covered by a RevokeAll. The counts are exact, checked in
+// the transaction that inserts, whatever the concurrency and over restarts. 0 is no limit.
+struct Limits {
+  uint64_t per_principal = 0;
+  uint64_t per_database = 0;
+  uint64_t per_store = 0;
+
+  // Sessions of one group, ended ones included: of a group's sessions only one can be live.
+  // Checking it costs as much as the limit is large.
+  uint64_t per_group = 0;
+
+  // At a limit: refuse with TOO_MANY, or revoke the oldest live session that stands in the way, in
+  // the same transaction. A group's limit always refuses, since revoking frees no place in it.
+  enum class AtLimit : uint8_t { kRefuse, kRevokeOldest };
+  AtLimit at_limit = AtLimit::kRefuse;
+};
+
+struct Policy {
+  Limits limits = {};
+
+  // How long Revoked and Expired sessions can be told apart, from when they ended; a sweep then
+  // removes them, and they are NOT_FOUND. The first session of a group stays as long as there are
+  // others. absl::InfiniteDuration() keeps all.
+  absl::Duration retention = absl::Hours(24 * 30);
+};
+
+}  // namespace batonstore
+
+#endif  // BATONSTORE_STORE_POLICY_H_

@@ -1,0 +1,346 @@
+// Several threads call one store at the same time, round after round, with restarts in between.
+// What they called and heard is a history, and must be linearizable: there must be an order of the
+// calls, in keeping with what came before what, in which the model of one thread gives every
+// answer.
+//
+//   ./bazelw test //tests/store:session_store_history_test --test_arg=--operations=1000000
+//   ... --test_arg=--seed=S repeats the calls of a run (not how the threads interleave)
+
+#include <atomic>
+#include <cstdint>
+#include <iostream>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/time.h"
+#include "batonstore/recovery/open.h"
+#include "batonstore/store/session_store.h"
+#include "gtest/gtest.h"
+#include "tests/support/any_call.h"
+#include "tests/support/fake_clock.h"
+#include "tests/support/linearizability.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/store_calls.h"
+#include "tests/support/store_folder.h"
+#include "tests/support/store_model.h"
+#include "tests/support/temp_dir.h"
+
+namespace batonstore {
+namespace {
+
+using testing::AnyCall;
+using testing::Call;
+using testing::CheckLinearizable;
+using testing::Do;
+using testing::FakeClock;
+using testing::HistoryEntry;
+using testing::HistoryRecorder;
+using testing::IsOk;
+using testing::LinearizabilityOutcome;
+using testing::MakeCall;
+using testing::Reply;
+using testing::StoreModel;
+using testing::Surroundings;
+using testing::TempDir;
+
+constexpr int kThreads = 4;
+constexpr int kCallsEach = 4;  // in a round
+constexpr int kRoundsBetweenRestarts = 6;
+constexpr int kRoundsPerStore = 24;  // then a new one, so that the model stays small
+
+#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
+uint64_t operations = 20'000;  // a sanitizer is ten times slower
+#else
+uint64_t operations = 100'000;
+#endif
+uint64_t seed = std::random_device()();
+
+struct CallAndReply {
+  Call call;
+  Reply reply;
+};
+using History = std::vector<HistoryEntry<CallAndReply>>;
+
+// The calls, weighed so that much happens to few sessions.
+Do AnyDo(uint32_t number) {
+  static const std::vector<std::pair<Do, int>>& weights =
+      *new std::vector<std::pair<Do, int>>{{Do::kReserve, 6},
+                                           {Do::kReserveAndCreate, 8},
+                                           {Do::kSaveOrCreate, 5},
+                                           {Do::kCreate, 6},
+                                           {Do::kAbandon, 3},
+                                           {Do::kShift, 3},
+                                           {Do::kTouch, 5},
+                                           {Do::kCycleKey, 6},
+                                           {Do::kRevoke, 4},
+                                           {Do::kRevokeGroup, 2},
+                                           {Do::kRevokeAll, 3},
+                                           {Do::kRevokeAllExcept, 3},
+                                           {Do::kSaveIf, 8},
+                                           {Do::kMerge, 12},
+                                           {Do::kLoad, 10},
+                                           {Do::kSecret, 3},
+                                           {Do::kSetRemotePublicKey, 2},
+                                           {Do::kPrivateKey, 2},
+                                           {Do::kFind, 8},
+                                           {Do::kList, 3},
+                                           {Do::kCount, 3},
+                                           {Do::kGroupOf, 2},
+                                           {Do::kGroupMembers, 3},
+                                           {Do::kSweep, 3},
+                                           {Do::kCompensations, 3},
+                                           {Do::kAcknowledge, 2},
+                                           {Do::kAddConsumer, 1},
+                                           {Do::kRemoveConsumer, 1},
+                                           {Do::kReadEvents, 3},
+                                           {Do::kAcknowledgeEvents, 2},
+                                           {Do::kStats, 3}};
+  int sum = 0;
+  for (const auto& [what, weight] : weights) sum += weight;
+  int left = static_cast<int>(number % static_cast<uint32_t>(sum));
+  for (const auto& [what, weight] : weights) {
+    if (left < weight) return what;
+    left -= weight;
+  }
+  return Do::kStats;
+}
+
+Policy AnyPolicy(std::mt19937_64& random) {
+  Policy policy;
+  policy.retention = absl::Seconds(random() % 8);
+  policy.limits = {.per_principal = random() % 5,
+                   .per_database = random() % 8,
+                   .per_store = random() % 2 * 10,
+                   .per_group = random() % 5};
+  if (random() % 2 == 0) policy.limits.at_limit = Limits::AtLimit::kRevokeOldest;
+  return policy;
+}
+
+// The consumer of events that learns their order after each round.
+constexpr absl::string_view kDriver = "the driver";
+
+// A store, and every state that it may be in by what was heard so far: mostly one.
+class World {
+ public:
+  World(const std::string& folder, std::mt19937_64& random)
+      : folder_(folder), random_(random), policy_(AnyPolicy(random)) {
+    Open();
+    models_.emplace_back(clock_.Wall(), policy_);
+    Keep({.what = Do::kAddConsumer, .text = std::string(kDriver)});
+  }
+
+  // All threads make their calls; the answers must fit one of the states.
+  void Round() {
+    const std::vector<std::vector<Call>> calls = ChooseCalls();
+    HistoryRecorder<CallAndReply> recorder(kThreads);
+    std::atomic<int> not_ready = kThreads;
+    std::vector<std::thread> threads;
+    for (size_t thread = 0; thread < kThreads; ++thread) {
+      threads.emplace_back([&, thread] {
+        --not_ready;
+        while (not_ready > 0) std::this_thread::yield();
+        for (const Call& call : calls[thread]) {
+          recorder.Invoke(thread, {call, {}});
+          Reply reply = MakeCall(store_->sessions(), call);
+          recorder.Answer(thread, {call, std::move(reply)});
+        }
+      });
+    }
+    for (std::thread& thread : threads) thread.join();
+    Judge(recorder.History());
+  }
+
+  void Advance(absl::Duration duration) {
+    clock_.Advance(duration);
+    for (StoreModel& model : models_) model.Advance(duration);
+  }
+
+  void Restart() {
+    const bool orderly = random_() % 2 == 0;
+    if (orderly) {
+      ASSERT_THAT(store_->Close(), IsOk());
+    } else {
+      const std::string next = folder_ + "x";
+      testing::CopyAsACrashWouldLeaveIt(folder_, next);
+      store_.reset();
+      folder_ = next;
+    }
+    store_.reset();
+    Open();
+    for (StoreModel& model : models_) model.Restart(orderly);
+  }
+
+ private:
+  void Open() {
+    auto opened = recovery::Open({.directory = folder_,
+                                  .map_bytes = uint64_t{64} << 20,
+                                  .policy = policy_,
+                                  .sweep_every = absl::InfiniteDuration(),
+                                  .clock = &clock_});
+    ASSERT_THAT(opened, IsOk());
+    store_ = *std::move(opened);
+  }
+
+  std::vector<std::vector<Call>> ChooseCalls() {
+    const StoreModel& model = models_.front();
+    const Surroundings here{model.now(), aliases_,
+                            [&model](Alias alias) { return model.VersionOf(alias); },
+                            model.last_event()};
+    std::vector<std::vector<Call>> calls(kThreads);
+    for (std::vector<Call>& of_thread : calls) {
+      for (int i = 0; i < kCallsEach; ++i) {
+        const auto what = static_cast<uint32_t>(random_());
+        const auto which = static_cast<uint32_t>(random_() % 1'000'000);
+        const auto detail = static_cast<uint32_t>(random_() % 1'000'000);
+        of_thread.push_back(AnyCall(AnyDo(what), which, detail, here));
+        // One page is one snapshot; a list of several pages is not one moment, and does not claim
+        // it.
+        if (of_thread.back().what == Do::kList) of_thread.back().number = 0;
+      }
+    }
+    return calls;
+  }
+
+  void Judge(const History& history) {
+    std::vector<StoreModel> after;
+    std::set<std::string> prints;
+    const StoreModel* closest = nullptr;
+    std::vector<size_t> longest;
+    for (const StoreModel& model : models_) {
+      auto result = CheckLinearizable(
+          model, history,
+          [](StoreModel& state, const CallAndReply& made) {
+            return state.Answer(made.call, made.reply) == made.reply.text;
+          },
+          [](const StoreModel& state) { return state.Fingerprint(); });
+      ASSERT_NE(result.outcome, LinearizabilityOutcome::kUndecided) << "visited " << result.visited;
+      for (StoreModel& final_state : result.finals) {
+        if (prints.insert(final_state.Fingerprint()).second) {
+          after.push_back(std::move(final_state));
+        }
+      }
+      if (closest == nullptr || result.longest.size() > longest.size()) {
+        closest = &model;
+        longest = std::move(result.longest);
+      }
+    }
+    ASSERT_FALSE(after.empty()) << "not linearizable:\n" << Tell(*closest, history, longest);
+    models_ = std::move(after);
+    for (const auto& entry : history) {
+      const auto& fresh = entry.operation.reply.fresh;
+      if (fresh.has_value()) aliases_.push_back(fresh->alias);
+    }
+    Look();
+  }
+
+  // Nobody is at work now: what there is to see leaves few of the states that are possible.
+  void Look() {
+    Keep({.what = Do::kStats});
+    Keep({.what = Do::kList});
+    Keep({.what = Do::kCompensations});
+    for (const Alias alias : models_.front().Aliases()) Keep({.what = Do::kLoad, .alias = alias});
+    const auto events = store_->sessions().events().Read(kDriver, kMaxEventsRead);
+    ASSERT_THAT(events, IsOk());
+    KeepIf([&events](StoreModel& model) { return model.TakeOrderOf(*events); });
+    if (!events->empty()) {
+      Keep({.what = Do::kAcknowledgeEvents,
+            .number = events->back().sequence,
+            .text = std::string(kDriver)});
+    }
+  }
+
+  void Keep(const Call& call) {
+    const Reply real = MakeCall(store_->sessions(), call);
+    KeepIf([&](StoreModel& model) { return model.Answer(call, real) == real.text; });
+    ASSERT_FALSE(models_.empty()) << Describe(call) << "\n" << real.text;
+  }
+
+  // Keeps those that say so, and of equal ones one.
+  template <typename Condition>
+  void KeepIf(Condition condition) {
+    std::set<std::string> prints;
+    std::vector<StoreModel> kept;
+    for (StoreModel& model : models_) {
+      if (condition(model) && prints.insert(model.Fingerprint()).second) {
+        kept.push_back(std::move(model));
+      }
+    }
+    models_ = std::move(kept);
+    ASSERT_FALSE(models_.empty()) << "what is there now fits no order of the calls";
+  }
+
+  // What could be ordered, then what could not.
+  static std::string Tell(StoreModel model, const History& history,
+                          const std::vector<size_t>& longest) {
+    std::string story;
+    std::set<size_t> told;
+    for (const size_t index : longest) {
+      const CallAndReply& made = history[index].operation;
+      absl::StrAppend(&story, "  ", Describe(made.call), "\n    ", made.reply.text, "\n");
+      model.Answer(made.call, made.reply);
+      told.insert(index);
+    }
+    for (size_t index = 0; index < history.size(); ++index) {
+      if (told.contains(index)) continue;
+      const auto& [made, invoked, answered] = history[index];
+      StoreModel copy = model;
+      absl::StrAppend(&story, "? ", invoked, "..", answered, " ", Describe(made.call), "\n    ",
+                      made.reply.text, "\n    and not ", copy.Answer(made.call, made.reply), "\n");
+    }
+    return story;
+  }
+
+  std::string folder_;
+  std::mt19937_64& random_;
+  const Policy policy_;
+  FakeClock clock_;
+  std::unique_ptr<recovery::Store> store_;
+  std::vector<StoreModel> models_;
+  std::vector<Alias> aliases_;
+};
+
+TEST(SessionStoreHistoryTest, WhatThreadsHearIsLinearizable) {
+  std::cout << "seed " << seed << ", operations " << operations << std::endl;
+  std::mt19937_64 random(seed);
+  uint64_t made = 0;
+  while (made < operations) {
+    TempDir dir;
+    World world(dir / "store", random);
+    for (int round = 1; round <= kRoundsPerStore; ++round) {
+      world.Round();
+      if (HasFatalFailure()) return;
+      made += kThreads * kCallsEach;
+      world.Advance(absl::Milliseconds(random() % 4 * 500));  // which meets deadlines exactly
+      if (round % kRoundsBetweenRestarts == 0) world.Restart();
+      if (HasFatalFailure()) return;
+    }
+  }
+  std::cout << "operations " << made << ", all linearizable" << std::endl;
+}
+
+}  // namespace
+}  // namespace batonstore
+
+int main(int argc, char** argv) {
+  ::testing::InitGoogleTest(&argc, argv);
+  for (int i = 1; i < argc; ++i) {
+    absl::string_view argument = argv[i];
+    const bool understood = (absl::ConsumePrefix(&argument, "--operations=") &&
+                             absl::SimpleAtoi(argument, &batonstore::operations)) ||
+                            (absl::ConsumePrefix(&argument, "--seed=") &&
+                             absl::SimpleAtoi(argument, &batonstore::seed));
+    if (!understood) {
+      std::cerr << "unknown argument: " << argv[i] << "\n";
+      return 2;
+    }
+  }
+  return RUN_ALL_TESTS();
+}

@@ -1,0 +1,265 @@
+#include "tests/support/store_calls.h"
+
+#include <algorithm>
+#include <array>
+#include <tuple>
+#include <utility>
+#include <variant>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "batonstore/base/verdict.h"
+#include "tests/support/sessions.h"
+#include "tests/support/status_matchers.h"
+
+namespace batonstore::testing {
+namespace {
+
+constexpr std::array<const char*, kCalls> kNames = {"Reserve",
+                                                    "ReserveAndCreate",
+                                                    "SaveOrCreate",
+                                                    "Create",
+                                                    "Abandon",
+                                                    "Shift",
+                                                    "Touch",
+                                                    "CycleKey",
+                                                    "Revoke",
+                                                    "RevokeGroup",
+                                                    "RevokeAll",
+                                                    "RevokeAllExcept",
+                                                    "SaveIf",
+                                                    "Merge",
+                                                    "Load",
+                                                    "Secret",
+                                                    "SetRemotePublicKey",
+                                                    "PrivateKey",
+                                                    "Find",
+                                                    "List",
+                                                    "Count",
+                                                    "GroupOf",
+                                                    "GroupMembers",
+                                                    "Sweep",
+                                                    "Compensations",
+                                                    "Acknowledge",
+                                                    "AddConsumer",
+                                                    "RemoveConsumer",
+                                                    "ReadEvents",
+                                                    "AcknowledgeEvents",
+                                                    "Stats"};
+
+Reply ReplyOf(const absl::Status& status) { return {TextOf(status), std::nullopt}; }
+
+template <typename T>
+Reply ReplyOf(const absl::StatusOr<T>& answer) {
+  if (!answer.ok()) return ReplyOf(answer.status());
+  return {TextOf(*answer), std::nullopt};
+}
+
+Reply FreshReply(const absl::StatusOr<Session>& session) {
+  Reply reply = ReplyOf(session);
+  if (session.ok()) reply.fresh = *session;
+  return reply;
+}
+
+Reply ListAll(SessionStore& store, const ListFilter& filter) {
+  std::vector<Session> all;
+  std::optional<Alias> after;
+  do {
+    absl::StatusOr<ListPage> page = store.List(filter, 3, after);
+    if (!page.ok()) return ReplyOf(page.status());
+    std::move(page->sessions.begin(), page->sessions.end(), std::back_inserter(all));
+    after = page->next;
+  } while (after.has_value());
+  return {TextOf(all), std::nullopt};
+}
+
+Reply ListOnePage(SessionStore& store, const ListFilter& filter) {
+  const absl::StatusOr<ListPage> page = store.List(filter, kMaxPageSize);
+  return page.ok() ? Reply{TextOf(page->sessions), std::nullopt} : ReplyOf(page.status());
+}
+
+}  // namespace
+
+std::string TextOf(const absl::Status& status) {
+  if (status.ok()) return "OK";
+  const std::optional<Alias> moved = MovedTo(status);
+  return absl::StrCat(VerdictName(*VerdictOf(status)),
+                      moved.has_value() ? absl::StrCat(" to ", moved->ToString()) : "");
+}
+
+std::string TextOf(const Session& session) { return Describe(session); }
+
+std::string TextOf(const Saved& saved) {
+  return absl::StrCat(Describe(saved.session), "\nversion: ", saved.version,
+                      "\ncreated: ", saved.created);
+}
+
+std::string TextOf(uint64_t number) { return absl::StrCat(number); }
+std::string TextOf(Alias alias) { return alias.ToString(); }
+std::string TextOf(const SecretBytes& secret) { return absl::BytesToHexString(secret.Reveal()); }
+
+std::string TextOf(const std::vector<Session>& sessions) {
+  return absl::StrJoin(sessions, "\n\n", [](std::string* out, const Session& session) {
+    absl::StrAppend(out, Describe(session));
+  });
+}
+
+std::string TextOf(const std::vector<Alias>& aliases) {
+  return absl::StrJoin(
+      aliases, " ", [](std::string* out, Alias alias) { absl::StrAppend(out, alias.ToString()); });
+}
+
+std::string TextOf(const Attributes& attributes) {
+  std::string text = absl::StrCat("version ", attributes.version);
+  for (const auto& [field, value] : attributes.fields) {
+    absl::StrAppend(&text, "\n", absl::CEscape(field),
+                    value.is_withheld() ? " withheld"
+                    : value.is_secret() ? " secret "
+                                        : " = ",
+                    absl::CEscape(value.bytes()));
+  }
+  return text;
+}
+
+std::string TextOf(const std::vector<Compensation>& compensations) {
+  return absl::StrJoin(compensations, "\n", [](std::string* out, const Compensation& c) {
+    absl::StrAppend(out, c.alias.ToString(), " epoch ", c.epoch, " at ", absl::ToUnixMicros(c.at),
+                    " of ", c.principal, " on ", c.database, ": ", c.intent);
+  });
+}
+
+std::string TextOf(const Swept& swept) {
+  return absl::StrCat("expired ", swept.expired, ", revoked ", swept.revoked, ", removed ",
+                      swept.removed, swept.more ? ", more" : "");
+}
+
+std::string TextOf(const StoreStats& stats) {
+  return absl::StrCat("sessions ", stats.sessions, ", live ", stats.live, ", reservations ",
+                      stats.reservations, ", linked ", stats.linked, ", revocations ",
+                      stats.revocations, ", compensations ", stats.compensations, ", events ",
+                      stats.events, ", consumers ", stats.consumers, ", epoch ", stats.epoch,
+                      ", last alias ", stats.last_alias.ToString());
+}
+
+std::string TextOf(std::vector<Event> events) {
+  const uint64_t first = events.empty() ? 0 : events.front().sequence;
+  for (size_t i = 0; i < events.size(); ++i) {
+    if (events[i].sequence != first + i) return "the sequence has a gap";
+  }
+  std::sort(events.begin(), events.end(), [](const Event& a, const Event& b) {
+    return std::tie(a.at, a.alias, a.type, a.other, a.principal, a.database, a.detail) <
+           std::tie(b.at, b.alias, b.type, b.other, b.principal, b.database, b.detail);
+  });
+  return absl::StrCat(
+      "from ", first, "\n", absl::StrJoin(events, "\n", [](std::string* out, const Event& event) {
+        absl::StrAppend(out, EventTypeName(event.type), " at ", absl::ToUnixMicros(event.at), ": ",
+                        event.alias.ToString(), " ", event.other.ToString(), " of ",
+                        event.principal, " on ", event.database, ": ", event.detail);
+      }));
+}
+
+Reply MakeCall(SessionStore& store, const Call& call) {
+  switch (call.what) {
+    case Do::kReserve:
+      return FreshReply(store.Reserve(call.spec));
+    case Do::kReserveAndCreate:
+      return FreshReply(store.ReserveAndCreate(call.spec));
+    case Do::kSaveOrCreate: {
+      const absl::StatusOr<Saved> saved = store.SaveOrCreate(call.spec, call.fields);
+      Reply reply = ReplyOf(saved);
+      if (saved.ok()) reply.fresh = saved->session;
+      return reply;
+    }
+    case Do::kCreate:
+      return ReplyOf(store.Create(call.alias));
+    case Do::kAbandon:
+      return ReplyOf(store.Abandon(call.alias));
+    case Do::kShift:
+      return ReplyOf(store.Shift(call.alias, call.state));
+    case Do::kTouch:
+      return ReplyOf(store.Touch(call.alias));
+    case Do::kCycleKey:
+      return FreshReply(store.CycleKey(call.alias, call.cycle));
+    case Do::kRevoke:
+      return ReplyOf(store.Revoke(call.alias));
+    case Do::kRevokeGroup:
+      return ReplyOf(store.RevokeGroup(call.alias));
+    case Do::kRevokeAll:
+      return ReplyOf(store.RevokeAll(call.text));
+    case Do::kRevokeAllExcept:
+      return ReplyOf(store.RevokeAllExcept(call.text, call.alias));
+    case Do::kSaveIf:
+      return ReplyOf(store.SaveIf(call.alias, call.number, call.fields));
+    case Do::kMerge:
+      return ReplyOf(store.Merge(call.alias, call.changes));
+    case Do::kLoad:
+      return ReplyOf(store.Load(call.alias));
+    case Do::kSecret:
+      return ReplyOf(store.Secret(call.alias, call.text));
+    case Do::kSetRemotePublicKey:
+      return ReplyOf(store.SetRemotePublicKey(call.alias, call.text));
+    case Do::kPrivateKey:
+      return ReplyOf(store.PrivateKey(call.alias).status());
+    case Do::kFind:
+      return ReplyOf(store.Find(call.alias));
+    case Do::kList:
+      return call.number == 0 ? ListOnePage(store, call.filter) : ListAll(store, call.filter);
+    case Do::kCount:
+      return ReplyOf(store.Count(call.filter));
+    case Do::kGroupOf:
+      return ReplyOf(store.GroupOf(call.alias));
+    case Do::kGroupMembers:
+      return ReplyOf(store.GroupMembers(call.alias));
+    case Do::kSweep:
+      return ReplyOf(store.Sweep());
+    case Do::kCompensations:
+      return ReplyOf(store.PendingCompensations());
+    case Do::kAcknowledge:
+      return ReplyOf(store.Acknowledge(call.alias));
+    case Do::kAddConsumer:
+      return ReplyOf(store.events().AddConsumer(call.text));
+    case Do::kRemoveConsumer:
+      return ReplyOf(store.events().RemoveConsumer(call.text));
+    case Do::kReadEvents:
+      return ReplyOf(store.events().Read(call.text, kMaxEventsRead));
+    case Do::kAcknowledgeEvents:
+      return ReplyOf(store.events().Acknowledge(call.text, call.number));
+    case Do::kStats:
+      return ReplyOf(store.Stats());
+  }
+  return {"no such call", std::nullopt};
+}
+
+std::string Describe(const Call& call) {
+  std::string text =
+      absl::StrCat(kNames[static_cast<size_t>(call.what)], "(alias ", call.alias.ToString(), ", \"",
+                   absl::CEscape(call.text), "\", ", call.number, ", ", StateName(call.state));
+  switch (call.what) {
+    case Do::kReserve:
+    case Do::kReserveAndCreate:
+    case Do::kSaveOrCreate:
+      absl::StrAppend(&text, ", principal ", call.spec.principal, ", database ", call.spec.database,
+                      ", group ",
+                      call.spec.group.has_value() ? call.spec.group->ToString() : "none",
+                      ", expires ", absl::FormatTime(call.spec.expires_at), ", idle ",
+                      absl::FormatDuration(call.spec.idle_timeout), ", reserve for ",
+                      absl::FormatDuration(call.spec.reserve_for), ", idempotency key \"",
+                      call.spec.idempotency_key, "\", intent \"", call.spec.intent, "\"");
+      break;
+    case Do::kCycleKey:
+      absl::StrAppend(&text, ", redirect for ", absl::FormatDuration(call.cycle.redirect_for),
+                      call.cycle.privilege_change ? ", privilege change" : "");
+      break;
+    case Do::kMerge:
+      for (const auto& [field, change] : call.changes) {
+        absl::StrAppend(&text, ", ", field, " #", change.what().index());
+      }
+      break;
+    default:
+      break;
+  }
+  return absl::StrCat(text, ")");
+}
+
+}  // namespace batonstore::testing
