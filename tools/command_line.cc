@@ -3,76 +3,24 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
-#include <functional>
 #include <iostream>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "absl/strings/match.h"
+#include "absl/strings/string_view.h"
 #include "batonstore/recovery/open.h"
-#include "batonstore/tools/commands.h"
+#include "batonstore/tools/command_line_parts.h"
 #include "batonstore/tools/demo.h"
 #include "batonstore/tools/demo_worker.h"
-#include "batonstore/tools/describe.h"
 #include "batonstore/tools/paths.h"
 #include "batonstore/tools/shell.h"
-#include "batonstore/tools/values.h"
 
 namespace batonstore::tools {
 namespace {
 
 constexpr char kVersion[] = "batonstore 0.1.0";
-constexpr int kRefused = 1;
-constexpr int kUsage = 2;
-
-// What is to be done once the whole line has been understood; gives the exit status.
-using Action = std::function<int()>;
-
-// What every command on a store takes.
-struct Common {
-  StoreLocation location;
-  bool json = false;
-
-  StoreLocation Resolved() const {
-    return {FromWorkingDirectory(location.directory), FromWorkingDirectory(location.key_file)};
-  }
-};
-
-int Refused(const absl::Status& status, bool json) {
-  if (json) {
-    std::cout << Describe(status).ToLine() << "\n";
-  } else {
-    std::cerr << "batonstore: " << status.message() << "\n";
-  }
-  return kRefused;
-}
-
-int Print(const absl::StatusOr<JsonObject>& answer, bool json) {
-  if (!answer.ok()) return Refused(answer.status(), json);
-  std::cout << (json ? answer->ToLine() + "\n" : answer->ToText());
-  return 0;
-}
-
-CLI::App* AddCommand(CLI::App& app, const std::string& name, const std::string& description,
-                     const std::string& footer) {
-  CLI::App* const command = app.add_subcommand(name, description);
-  command->footer(footer);
-  return command;
-}
-
-std::shared_ptr<Common> AddCommon(CLI::App& command) {
-  auto common = std::make_shared<Common>();
-  command.add_option("--dir", common->location.directory, "The store's folder")
-      ->required()
-      ->type_name("FOLDER");
-  command
-      .add_option("--key-file", common->location.key_file,
-                  "The key-encryption key, 32 bytes; by default the file key in the store's folder")
-      ->type_name("FILE");
-  command.add_flag("--json", common->json, "Answer in JSON, one object a line");
-  return common;
-}
 
 void AddDemo(CLI::App& app, Action& action) {
   CLI::App& command = *AddCommand(
@@ -139,8 +87,15 @@ void AddShell(CLI::App& app, Action& action) {
           R"(
 Words are separated by spaces; a value with spaces goes in double quotes, with C's
 escapes. Blank lines and # comments are skipped. An alias is 16 hex digits, a key is hex,
-an expiry a duration (24h), a time (2030-01-31T12:00:00Z) or never, a key type x25519,
-ed25519 or p256, a state created, in_use, revoked, expired or reserved.
+an expiry a duration (24h), a time (2030-01-31T12:00:00Z) or never; idle, reserve-for and
+redirect-for are a duration or never; a key type is x25519, ed25519 or p256, a state
+created, in_use, revoked, expired or reserved.
+
+A CHANGE, after --, is one of those that merge --help explains:
+  FIELD=VALUE  FIELD*=VALUE  FIELD?=VALUE  FIELD~=OLD  FIELD+=N  FIELD-=N  FIELD-
+Where fields are set, it is FIELD=VALUE, or FIELD*=VALUE for a secret; save-if, which
+removes the fields that it is not given, keeps a secret that is there with FIELD*. A value
+that is not UTF-8 is shown as {"hex":"ff00"}, a secret as {"withheld":true}.
 
 The store is made if it is missing. A line that is refused answers "ok":false with the
 verdict, changes nothing, and the shell goes on; the exit status tells only whether the
@@ -150,9 +105,11 @@ Example:
   batonstore shell --dir /tmp/store <<'END'
   reserve-and-create expires=24h principal=alice database=main label="Alice's phone"
   list principal=alice
+  save-or-create expires=24h idle=30m principal=alice -- theme=dark pin*=1234
   END
 )");
   auto common = AddCommon(command);
+  AddRetention(command, common);
   command.callback([&action, common] {
     action = [common] {
       const auto store =
@@ -166,131 +123,23 @@ Example:
   });
 }
 
-int PrintList(const Common& common, const ListRequest& request) {
-  const ListFormat format = common.json ? ListFormat::kJsonLines : ListFormat::kTable;
-  const absl::StatusOr<JsonObject> summary = List(common.Resolved(), request, format, std::cout);
-  if (!summary.ok() || common.json) return Print(summary, common.json);
-  std::cout.flush();
-  std::cerr << summary->ToText();
-  return 0;
-}
-
-void AddList(CLI::App& app, Action& action) {
-  CLI::App& command = *AddCommand(
-      app, "list", "List sessions in the order of their creation",
-      R"(Reads while an owner serves, or none does. With --json each session is one line, and a last
-line {"ok":true,"listed":N,"next":ALIAS or null} tells that the list is whole.
-
-Examples:
-  batonstore list --dir /var/lib/service/sessions
-  batonstore list --dir /var/lib/service/sessions --state created --principal alice
-  batonstore list --dir /var/lib/service/sessions --limit 50 --after 0ca1e29d5c000000 --json
-)");
-  auto common = AddCommon(command);
-  auto request = std::make_shared<ListRequest>();
-  command
-      .add_option_function<std::string>(
-          "--state",
-          [request](const std::string& text) {
-            const absl::StatusOr<State> state = ParseState(text);
-            if (!state.ok())
-              throw CLI::ValidationError("--state", std::string(state.status().message()));
-            request->filter.state = *state;
-          },
-          "Only those in this state: created, in_use, revoked, expired or reserved")
-      ->type_name("STATE");
-  command.add_option("--kind", request->filter.kind, "Only those of this kind")
-      ->type_name("NUMBER");
-  command.add_option("--principal", request->filter.principal, "Only this principal's")
-      ->type_name("NAME");
-  command.add_option("--database", request->filter.database, "Only those on this database")
-      ->type_name("NAME");
-  command.add_option("--limit", request->limit, "At most so many; all by default")
-      ->check(CLI::PositiveNumber)
-      ->type_name("N");
-  command.add_option("--after", request->after, "Only those created after this session")
-      ->type_name("ALIAS");
-  command.callback(
-      [&action, common, request] { action = [=] { return PrintList(*common, *request); }; });
-}
-
-void AddShow(CLI::App& app, Action& action) {
-  CLI::App& command =
-      *AddCommand(app, "show", "Show one session and the members of its group",
-                  R"(Reads while an owner serves, or none does. Never shows a private key.
-
-Examples:
-  batonstore show 0ca1e29d5c000000 --dir /var/lib/service/sessions
-  batonstore show --public-key 9f86d081... --dir /var/lib/service/sessions
-)");
-  auto common = AddCommon(command);
-  auto alias = std::make_shared<std::string>();
-  auto key = std::make_shared<std::string>();
-  CLI::Option_group& which = *command.add_option_group("session", "Which session");
-  which.add_option("ALIAS", *alias, "The session's alias")->type_name("");
-  which.add_option("--public-key", *key, "The session's own public key, in hex")->type_name("HEX");
-  which.require_option(1);
-  command.callback([&action, common, alias, key] {
-    action = [=] {
-      const StoreLocation location = common->Resolved();
-      return Print(key->empty() ? Show(location, *alias) : ShowByPublicKey(location, *key),
-                   common->json);
-    };
-  });
-}
-
-void AddStats(CLI::App& app, Action& action) {
-  CLI::App& command = *AddCommand(app, "stats", "Show numbers about the store",
-                                  R"(Reads while an owner serves, or none does.
-
-Example:
-  batonstore stats --dir /var/lib/service/sessions --json
-)");
-  auto common = AddCommon(command);
-  command.callback([&action, common] {
-    action = [common] { return Print(Stats(common->Resolved()), common->json); };
-  });
-}
-
-void AddRevoke(CLI::App& app, Action& action) {
-  CLI::App& command =
-      *AddCommand(app, "revoke", "Revoke a session, for good",
-                  R"(Becomes the store's owner for it: while a service has the store open, this is
-refused with NOT_OWNER and the service's pid. Opening recovers the store; the
-answer tells which reservations that removed.
-
-Example:
-  batonstore revoke 0ca1e29d5c000000 --dir /var/lib/service/sessions
-)");
-  auto common = AddCommon(command);
-  auto alias = std::make_shared<std::string>();
-  command.add_option("ALIAS", *alias, "The session's alias")->required()->type_name("");
-  command.callback([&action, common, alias] {
-    action = [=] { return Print(Revoke(common->Resolved(), *alias), common->json); };
-  });
-}
-
-void AddRecover(CLI::App& app, Action& action) {
-  CLI::App& command =
-      *AddCommand(app, "recover", "Open a store after a crash and tell what was found and removed",
-                  R"(Every reservation that an earlier owner left is removed; what it was about to
-register elsewhere (its intent) is shown, so that it can be undone. Opening a
-store does the same. Refused with NOT_OWNER while a service has it open.
-
-Example:
-  batonstore recover --dir /var/lib/service/sessions
-)");
-  auto common = AddCommon(command);
-  command.callback([&action, common] {
-    action = [common] { return Print(Recover(common->Resolved()), common->json); };
-  });
-}
-
 // 0 unless the answer could not be delivered.
 int Delivered(int status) {
   if (std::cout.flush()) return status;
   std::cerr << "batonstore: IO: standard output could not be written\n";
   return kRefused;
+}
+
+// Where any number of words can come, CLI11 takes one in brackets for a list: a field would be cut
+// up at its commas.
+void RefuseBrackets(int argc, const char* const* argv) {
+  const absl::string_view command = argc > 1 ? argv[1] : "";
+  if (command != "set" && command != "merge") return;
+  for (int i = 2; i < argc; ++i) {
+    if (!absl::StartsWith(argv[i], "[") || !absl::EndsWith(argv[i], "]")) continue;
+    throw CLI::ValidationError(std::string(command),
+                               "a field's name that begins with [ goes in double quotes");
+  }
 }
 
 }  // namespace
@@ -307,11 +156,12 @@ batonstore COMMAND --help tells more about each. To begin:
   app.set_version_flag("--version", kVersion);
   app.require_subcommand(1);
   Action action;
-  for (const auto add :
-       {AddDemo, AddList, AddShow, AddStats, AddRevoke, AddRecover, AddShell, AddDemoWorker}) {
+  for (const auto add : {AddDemo, AddLookingCommands, AddFieldCommands, AddSessionCommands,
+                         AddHousekeepingCommands, AddShell, AddDemoWorker}) {
     add(app, action);
   }
   try {
+    RefuseBrackets(argc, argv);
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? Delivered(0) : kUsage;

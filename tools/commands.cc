@@ -6,10 +6,17 @@
 #include <memory>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
 #include "batonstore/base/status_macros.h"
+#include "batonstore/base/verdict.h"
+#include "batonstore/store/event_log.h"
+#include "batonstore/tools/answers.h"
 #include "batonstore/tools/describe.h"
+#include "batonstore/tools/field_word.h"
 #include "batonstore/tools/progress.h"
 #include "batonstore/tools/values.h"
 
@@ -23,8 +30,26 @@ absl::StatusOr<std::unique_ptr<Observer>> Observe(const StoreLocation& location)
   return recovery::OpenReadOnly(OpenOptions(location, /*create_if_missing=*/false));
 }
 
-absl::StatusOr<std::unique_ptr<Store>> Own(const StoreLocation& location) {
-  return recovery::Open(OpenOptions(location, /*create_if_missing=*/false));
+// Opens the store, does the work, closes it, and adds to the answer what the opening did.
+Answer AsOwner(const StoreLocation& location, absl::FunctionRef<Answer(SessionStore&)> work) {
+  recovery::Options options = OpenOptions(location, /*create_if_missing=*/false);
+  options.sweep_every = absl::InfiniteDuration();  // nothing but the work
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, recovery::Open(options));
+  BATONSTORE_ASSIGN_OR_RETURN(JsonObject answer, work(store->sessions()));
+  BATONSTORE_RETURN_IF_ERROR(store->Close());
+  return answer.Object("recovery", Describe(store->report()));
+}
+
+absl::StatusOr<std::optional<Alias>> ParseAliasIfGiven(const std::optional<std::string>& text) {
+  if (!text.has_value()) return std::nullopt;
+  return ParseAlias(*text);
+}
+
+// Said before the store is opened, since opening one is a change already.
+absl::Status CheckConsumerName(const std::string& name) {
+  if (!name.empty() && name.size() <= kMaxConsumerNameBytes) return absl::OkStatus();
+  return Refuse(Verdict::kInvalid,
+                absl::StrCat("a consumer's name has 1 to ", kMaxConsumerNameBytes, " bytes"));
 }
 
 std::string ShortTime(absl::Time time) {
@@ -64,8 +89,7 @@ absl::StatusOr<JsonObject> ShowSession(const SessionReader& sessions,
                               sessions.GroupMembers(session->group));
   std::vector<std::string> names;
   for (const Alias member : members) names.push_back(member.ToString());
-  return Describe(absl::OkStatus())
-      .Object("session", Describe(*session).Texts("group_members", names));
+  return Ok().Object("session", Describe(*session).Texts("group_members", names));
 }
 
 }  // namespace
@@ -74,6 +98,7 @@ recovery::Options OpenOptions(const StoreLocation& location, bool create_if_miss
   recovery::Options options;
   options.directory = location.directory;
   options.create_if_missing = create_if_missing;
+  options.policy = location.policy;
   if (!location.key_file.empty()) {
     options.key_encryption_key = recovery::KeyFromFile(location.key_file);
   }
@@ -82,10 +107,7 @@ recovery::Options OpenOptions(const StoreLocation& location, bool create_if_miss
 
 absl::StatusOr<JsonObject> List(const StoreLocation& location, const ListRequest& request,
                                 ListFormat format, std::ostream& out) {
-  std::optional<Alias> after;
-  if (request.after.has_value()) {
-    BATONSTORE_ASSIGN_OR_RETURN(after, ParseAlias(*request.after));
-  }
+  BATONSTORE_ASSIGN_OR_RETURN(std::optional<Alias> after, ParseAliasIfGiven(request.after));
   BATONSTORE_ASSIGN_OR_RETURN(const auto observer, Observe(location));
   const SessionReader& sessions = observer->sessions();
   Progress progress("listing", ProgressTotal(sessions, request));
@@ -101,7 +123,7 @@ absl::StatusOr<JsonObject> List(const StoreLocation& location, const ListRequest
     progress.Advance(page.sessions.size());
     after = page.next;
   } while (after.has_value() && listed != request.limit && out.good());
-  JsonObject summary = Describe(absl::OkStatus()).Number("listed", listed);
+  JsonObject summary = Ok().Number("listed", listed);
   return after.has_value() ? summary.Text("next", after->ToString()) : summary.Null("next");
 }
 
@@ -117,27 +139,112 @@ absl::StatusOr<JsonObject> ShowByPublicKey(const StoreLocation& location, const 
   return ShowSession(observer->sessions(), observer->sessions().FindByPublicKey(bytes));
 }
 
+absl::StatusOr<JsonObject> Get(const StoreLocation& location, const std::string& alias,
+                               const std::optional<std::string>& field) {
+  BATONSTORE_ASSIGN_OR_RETURN(const Alias parsed, ParseAlias(alias));
+  if (field.has_value()) BATONSTORE_RETURN_IF_ERROR(CheckFieldName(*field));
+  BATONSTORE_ASSIGN_OR_RETURN(const auto observer, Observe(location));
+  return GetFields(observer->sessions(), parsed, field);
+}
+
 absl::StatusOr<JsonObject> Stats(const StoreLocation& location) {
   BATONSTORE_ASSIGN_OR_RETURN(const auto observer, Observe(location));
   BATONSTORE_ASSIGN_OR_RETURN(const StoreStats stats, observer->sessions().Stats());
-  return Describe(absl::OkStatus()).Object("stats", Describe(stats));
+  return Ok().Object("stats", Describe(stats));
+}
+
+absl::StatusOr<JsonObject> ListPending(const StoreLocation& location, std::optional<uint64_t> limit,
+                                       const std::optional<std::string>& after) {
+  BATONSTORE_ASSIGN_OR_RETURN(const std::optional<Alias> from, ParseAliasIfGiven(after));
+  BATONSTORE_ASSIGN_OR_RETURN(const auto observer, Observe(location));
+  return Compensations(observer->sessions(), limit, from);
+}
+
+absl::StatusOr<JsonObject> Set(const StoreLocation& location, const std::string& alias,
+                               const SetRequest& request) {
+  BATONSTORE_ASSIGN_OR_RETURN(const Alias parsed, ParseAlias(alias));
+  BATONSTORE_ASSIGN_OR_RETURN(const std::vector<FieldWord> words, ParseFieldWords(request.words));
+  BATONSTORE_ASSIGN_OR_RETURN(const Fields fields, FieldsToSet(words, request.secret));
+  return AsOwner(location, [&](SessionStore& sessions) {
+    return SetFields(sessions, parsed, fields, request.if_version);
+  });
+}
+
+absl::StatusOr<JsonObject> Merge(const StoreLocation& location, const std::string& alias,
+                                 const std::vector<std::string>& words) {
+  BATONSTORE_ASSIGN_OR_RETURN(const Alias parsed, ParseAlias(alias));
+  BATONSTORE_ASSIGN_OR_RETURN(const std::vector<FieldWord> parsed_words, ParseFieldWords(words));
+  BATONSTORE_ASSIGN_OR_RETURN(const Changes changes, ChangesOf(parsed_words));
+  return AsOwner(
+      location, [&](SessionStore& sessions) { return VersionOr(sessions.Merge(parsed, changes)); });
+}
+
+absl::StatusOr<JsonObject> Touch(const StoreLocation& location, const std::string& alias) {
+  BATONSTORE_ASSIGN_OR_RETURN(const Alias parsed, ParseAlias(alias));
+  return AsOwner(location,
+                 [&](SessionStore& sessions) { return SessionOr(sessions.Touch(parsed)); });
+}
+
+absl::StatusOr<JsonObject> Cycle(const StoreLocation& location, const std::string& alias,
+                                 const CycleOptions& options) {
+  BATONSTORE_ASSIGN_OR_RETURN(const Alias parsed, ParseAlias(alias));
+  return AsOwner(location, [&](SessionStore& sessions) {
+    return SessionOr(sessions.CycleKey(parsed, options));
+  });
 }
 
 absl::StatusOr<JsonObject> Revoke(const StoreLocation& location, const std::string& alias) {
   BATONSTORE_ASSIGN_OR_RETURN(const Alias parsed, ParseAlias(alias));
-  BATONSTORE_ASSIGN_OR_RETURN(const auto store, Own(location));
-  BATONSTORE_ASSIGN_OR_RETURN(const Session session,
-                              store->sessions().Shift(parsed, State::kRevoked));
-  BATONSTORE_RETURN_IF_ERROR(store->Close());
-  return Describe(absl::OkStatus())
-      .Object("session", Describe(session))
-      .Object("recovery", Describe(store->report()));
+  return AsOwner(location, [&](SessionStore& sessions) {
+    return SessionOr(sessions.Shift(parsed, State::kRevoked));
+  });
+}
+
+absl::StatusOr<JsonObject> RevokeGroup(const StoreLocation& location, const std::string& group) {
+  BATONSTORE_ASSIGN_OR_RETURN(const Alias parsed, ParseAlias(group));
+  return AsOwner(location, [&](SessionStore& sessions) { return RevokeMembers(sessions, parsed); });
+}
+
+absl::StatusOr<JsonObject> RevokeAll(const StoreLocation& location, const std::string& principal,
+                                     const std::optional<std::string>& except) {
+  BATONSTORE_ASSIGN_OR_RETURN(const std::optional<Alias> keep, ParseAliasIfGiven(except));
+  return AsOwner(location,
+                 [&](SessionStore& sessions) { return RevokeAllOf(sessions, principal, keep); });
 }
 
 absl::StatusOr<JsonObject> Recover(const StoreLocation& location) {
-  BATONSTORE_ASSIGN_OR_RETURN(const auto store, Own(location));
-  BATONSTORE_RETURN_IF_ERROR(store->Close());
-  return Describe(absl::OkStatus()).Object("recovery", Describe(store->report()));
+  return AsOwner(location, [](SessionStore&) -> Answer { return Ok(); });
+}
+
+absl::StatusOr<JsonObject> SweepStore(const StoreLocation& location) {
+  return AsOwner(location, [](SessionStore& sessions) { return SweepAll(sessions); });
+}
+
+absl::StatusOr<JsonObject> AcknowledgePending(const StoreLocation& location,
+                                              const std::string& alias) {
+  BATONSTORE_ASSIGN_OR_RETURN(const Alias parsed, ParseAlias(alias));
+  return AsOwner(location,
+                 [&](SessionStore& sessions) { return OkIf(sessions.Acknowledge(parsed)); });
+}
+
+absl::StatusOr<JsonObject> Events(const StoreLocation& location, const EventsRequest& request) {
+  if (request.consumer.has_value()) {
+    BATONSTORE_RETURN_IF_ERROR(CheckConsumerName(*request.consumer));
+  }
+  return AsOwner(location, [&](SessionStore& sessions) -> Answer {
+    if (!request.consumer.has_value()) return EventConsumers(sessions);
+    switch (request.what) {
+      case EventsRequest::What::kRead:
+        return UnreadEvents(sessions, *request.consumer, request.limit);
+      case EventsRequest::What::kAcknowledge:
+        return OkIf(sessions.events().Acknowledge(*request.consumer, request.sequence));
+      case EventsRequest::What::kAdd:
+        return OkIf(sessions.events().AddConsumer(*request.consumer));
+      case EventsRequest::What::kRemove:
+        return OkIf(sessions.events().RemoveConsumer(*request.consumer));
+    }
+    return Refuse(Verdict::kInvalid, "there is nothing of that kind to do with events");
+  });
 }
 
 }  // namespace batonstore::tools

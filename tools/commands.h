@@ -3,22 +3,27 @@
 #ifndef BATONSTORE_TOOLS_COMMANDS_H_
 #define BATONSTORE_TOOLS_COMMANDS_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "batonstore/recovery/open.h"
+#include "batonstore/store/policy.h"
 #include "batonstore/store/session.h"
+#include "batonstore/store/session_store.h"
 #include "batonstore/tools/json.h"
 
 namespace batonstore::tools {
 
-// Where the store is.
+// Where the store is, and the rules to open it by.
 struct StoreLocation {
   std::string directory;
   std::string key_file;  // of the key-encryption key; empty for the one inside the folder
+  Policy policy = {};
 };
 
 recovery::Options OpenOptions(const StoreLocation& location, bool create_if_missing);
@@ -36,14 +41,53 @@ enum class ListFormat { kTable, kJsonLines };
 absl::StatusOr<JsonObject> List(const StoreLocation& location, const ListRequest& request,
                                 ListFormat format, std::ostream& out);
 
-// As observers. `Show` adds the members of the session's group.
+// As observers. `Show` adds the members of the session's group; `Get` gives all fields, or one.
 absl::StatusOr<JsonObject> Show(const StoreLocation& location, const std::string& alias);
 absl::StatusOr<JsonObject> ShowByPublicKey(const StoreLocation& location, const std::string& key);
+absl::StatusOr<JsonObject> Get(const StoreLocation& location, const std::string& alias,
+                               const std::optional<std::string>& field);
 absl::StatusOr<JsonObject> Stats(const StoreLocation& location);
+absl::StatusOr<JsonObject> ListPending(const StoreLocation& location, std::optional<uint64_t> limit,
+                                       const std::optional<std::string>& after);
 
-// As the owner: opening recovers the store, and the answer tells what that did.
+// ---- As the owner: opening recovers the store, and the answer tells what that did. What cannot be
+// understood is refused before that. ----
+
+// The words are those of field_word.h.
+struct SetRequest {
+  std::vector<std::string> words = {};
+  bool secret = false;                                // all of them
+  std::optional<uint64_t> if_version = std::nullopt;  // refuse if the fields have another
+};
+absl::StatusOr<JsonObject> Set(const StoreLocation& location, const std::string& alias,
+                               const SetRequest& request);
+absl::StatusOr<JsonObject> Merge(const StoreLocation& location, const std::string& alias,
+                                 const std::vector<std::string>& words);
+
+absl::StatusOr<JsonObject> Touch(const StoreLocation& location, const std::string& alias);
+absl::StatusOr<JsonObject> Cycle(const StoreLocation& location, const std::string& alias,
+                                 const CycleOptions& options);
+
 absl::StatusOr<JsonObject> Revoke(const StoreLocation& location, const std::string& alias);
+absl::StatusOr<JsonObject> RevokeGroup(const StoreLocation& location, const std::string& group);
+absl::StatusOr<JsonObject> RevokeAll(const StoreLocation& location, const std::string& principal,
+                                     const std::optional<std::string>& except);  // an alias
+
 absl::StatusOr<JsonObject> Recover(const StoreLocation& location);
+absl::StatusOr<JsonObject> SweepStore(const StoreLocation& location);
+absl::StatusOr<JsonObject> AcknowledgePending(const StoreLocation& location,
+                                              const std::string& alias);
+
+// What to do with the consumers of events; without a name, they are listed.
+struct EventsRequest {
+  enum class What { kRead, kAcknowledge, kAdd, kRemove };
+
+  std::optional<std::string> consumer = std::nullopt;
+  What what = What::kRead;
+  size_t limit = 100;     // to read
+  uint64_t sequence = 0;  // to acknowledge
+};
+absl::StatusOr<JsonObject> Events(const StoreLocation& location, const EventsRequest& request);
 
 }  // namespace batonstore::tools
 

@@ -36,6 +36,14 @@ JsonObject Describe(const recovery::RemovedReservation& removed) {
   return object;
 }
 
+void AddAlias(JsonObject& object, absl::string_view name, Alias alias) {
+  if (alias == Alias()) {
+    object.Null(name);
+  } else {
+    object.Text(name, alias.ToString());
+  }
+}
+
 }  // namespace
 
 JsonObject Describe(const Session& session) {
@@ -48,7 +56,9 @@ JsonObject Describe(const Session& session) {
       .Text("principal", session.principal)
       .Text("database", session.database)
       .Text("created_at", TimeText(session.created_at))
-      .Text("expires_at", TimeText(session.expires_at));
+      .Text("expires_at", TimeText(session.expires_at))
+      .Text("idle_timeout", DurationText(session.idle_timeout))
+      .Text("deadline", TimeText(session.deadline));
   if (session.revoked_at.has_value()) {
     object.Text("revoked_at", TimeText(*session.revoked_at));
   } else {
@@ -63,8 +73,13 @@ JsonObject Describe(const Session& session) {
 JsonObject Describe(const StoreStats& stats) {
   JsonObject object;
   object.Number("sessions", stats.sessions)
+      .Number("live", stats.live)
       .Number("reservations", stats.reservations)
       .Number("linked", stats.linked)
+      .Number("revocations", stats.revocations)
+      .Number("compensations", stats.compensations)
+      .Number("events", stats.events)
+      .Number("consumers", stats.consumers)
       .Number("epoch", stats.epoch)
       .Text("last_alias", stats.last_alias.ToString())
       .Number("used_bytes", stats.used_bytes)
@@ -93,6 +108,67 @@ JsonObject Describe(const Keyring::KeyInfo& key) {
   return object;
 }
 
+JsonObject Describe(const Compensation& compensation) {
+  JsonObject object;
+  object.Text("alias", compensation.alias.ToString())
+      .Number("epoch", compensation.epoch)
+      .Text("at", TimeText(compensation.at))
+      .Text("principal", compensation.principal)
+      .Text("database", compensation.database)
+      .Text("intent", compensation.intent);
+  return object;
+}
+
+JsonObject Describe(const Consumer& consumer) {
+  JsonObject object;
+  object.Text("consumer", consumer.name).Number("acknowledged", consumer.acknowledged);
+  return object;
+}
+
+JsonObject Describe(const Event& event) {
+  JsonObject object;
+  object.Number("sequence", event.sequence)
+      .Text("type", EventTypeName(event.type))
+      .Text("at", TimeText(event.at));
+  AddAlias(object, "alias", event.alias);
+  AddAlias(object, "other", event.other);
+  return object.Text("principal", event.principal)
+      .Text("database", event.database)
+      .Text("detail", event.detail);
+}
+
+JsonObject Describe(const Swept& swept) {
+  JsonObject object;
+  object.Number("expired", swept.expired)
+      .Number("revoked", swept.revoked)
+      .Number("removed", swept.removed)
+      .Number("trimmed", swept.trimmed);
+  return object;
+}
+
+JsonObject Describe(const Attributes& attributes) {
+  JsonObject fields;
+  JsonObject fields_by_hex;
+  bool all_are_utf8 = true;
+  for (const auto& [field, value] : attributes.fields) {
+    const bool is_utf8 = IsUtf8(field);
+    all_are_utf8 = all_are_utf8 && is_utf8;
+    AddValue(is_utf8 ? fields : fields_by_hex, is_utf8 ? field : absl::BytesToHexString(field),
+             value);
+  }
+  JsonObject object;
+  object.Number("version", attributes.version).Object("fields", fields);
+  return all_are_utf8 ? object : object.Object("fields_by_hex", fields_by_hex);
+}
+
+void AddValue(JsonObject& object, absl::string_view name, const Value& value) {
+  if (value.is_secret()) {
+    object.Object(name, JsonObject().Flag("withheld", true));
+  } else {
+    object.Bytes(name, value.bytes());
+  }
+}
+
 JsonObject Describe(const absl::Status& status) {
   JsonObject object;
   object.Flag("ok", status.ok());
@@ -100,8 +176,10 @@ JsonObject Describe(const absl::Status& status) {
   const std::optional<Verdict> verdict = VerdictOf(status);
   const std::string name = verdict.has_value() ? std::string(VerdictName(*verdict))
                                                : absl::StatusCodeToString(status.code());
-  return object.Text("verdict", name)
+  object.Text("verdict", name)
       .Text("message", absl::StripPrefix(status.message(), absl::StrCat(name, ": ")));
+  const std::optional<Alias> moved_to = MovedTo(status);
+  return moved_to.has_value() ? object.Text("moved_to", moved_to->ToString()) : object;
 }
 
 }  // namespace batonstore::tools

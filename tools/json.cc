@@ -34,12 +34,13 @@ bool NeedsLines(const Json& value) {
 
 void AppendText(const Json& object, size_t indent, std::string& text) {
   size_t width = 0;
-  for (const auto& field : object.items()) width = std::max(width, field.key().size());
+  for (const auto& field : object.items()) width = std::max(width, Printable(field.key()).size());
   for (const auto& field : object.items()) {
     const Json& value = field.value();
-    absl::StrAppend(&text, std::string(indent, ' '), field.key());
+    const std::string name = Printable(field.key());
+    absl::StrAppend(&text, std::string(indent, ' '), name);
     if (!NeedsLines(value)) {
-      absl::StrAppend(&text, std::string(width - field.key().size() + 2, ' '), Inline(value), "\n");
+      absl::StrAppend(&text, std::string(width - name.size() + 2, ' '), Inline(value), "\n");
       continue;
     }
     absl::StrAppend(&text, "\n");
@@ -68,6 +69,11 @@ Json& JsonObject::Field(absl::string_view name) { return (*fields_)[std::string(
 JsonObject& JsonObject::Text(absl::string_view name, absl::string_view value) {
   Field(name) = std::string(value);
   return *this;
+}
+
+JsonObject& JsonObject::Bytes(absl::string_view name, absl::string_view value) {
+  if (IsUtf8(value)) return Text(name, value);
+  return Object(name, JsonObject().Text("hex", absl::BytesToHexString(value)));
 }
 
 JsonObject& JsonObject::Number(absl::string_view name, uint64_t value) {
@@ -107,6 +113,11 @@ std::string JsonObject::ToText() const {
   std::string text;
   AppendText(*fields_, 0, text);
   return text;
+}
+
+bool IsUtf8(absl::string_view bytes) {
+  // The JSON library replaces what is not.
+  return Json::parse(Dump(std::string(bytes))).get_ref<const std::string&>() == bytes;
 }
 
 std::string Printable(absl::string_view bytes) { return absl::Utf8SafeCHexEscape(bytes); }

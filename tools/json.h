@@ -28,6 +28,8 @@ class JsonObject {
 
   // JSON knows no bytes: what is not UTF-8 becomes U+FFFD.
   JsonObject& Text(absl::string_view name, absl::string_view value);
+  // For what may be any bytes and must not be lost: a text if it is UTF-8, else {"hex":"..."}.
+  JsonObject& Bytes(absl::string_view name, absl::string_view value);
   JsonObject& Number(absl::string_view name, uint64_t value);
   JsonObject& Flag(absl::string_view name, bool value);
   JsonObject& Null(absl::string_view name);
@@ -46,6 +48,9 @@ class JsonObject {
 
   std::unique_ptr<nlohmann::ordered_json> fields_;
 };
+
+// Whether JSON can hold the bytes as a text.
+bool IsUtf8(absl::string_view bytes);
 
 // `bytes` as a person may see them: control characters and quotes escaped as in C.
 std::string Printable(absl::string_view bytes);

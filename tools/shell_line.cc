@@ -7,35 +7,17 @@
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/tools/words.h"
 
 namespace batonstore::tools {
 namespace {
 
+constexpr absl::string_view kSeparator = "--";
+
 absl::Status Invalid(absl::string_view message) { return Refuse(Verdict::kInvalid, message); }
 
-// Takes what comes before the first white space.
-std::string TakeWord(absl::string_view& text) {
-  size_t end = 0;
-  while (end < text.size() && !absl::ascii_isspace(text[end])) ++end;
-  const std::string word(text.substr(0, end));
-  text.remove_prefix(end);
-  return word;
-}
-
-// Takes `"..."` and what it means.
-absl::StatusOr<std::string> TakeQuoted(absl::string_view& text) {
-  size_t end = 1;
-  while (end < text.size() && text[end] != '"') end += text[end] == '\\' ? 2 : 1;
-  if (end >= text.size()) return Invalid("a value has no closing quote");
-  std::string value;
-  std::string error;
-  if (!absl::CUnescape(text.substr(1, end - 1), &value, &error)) {
-    return Invalid(absl::StrCat("a quoted value has a bad escape: ", error));
-  }
-  text.remove_prefix(end + 1);
-  if (text.empty() || absl::ascii_isspace(text.front())) return value;
-  return Invalid("after a closing quote comes a space or the end");
-}
+// Whether the next word is the one that ends the arguments.
+bool StartsWithSeparator(absl::string_view text) { return TakeWord(text) == kSeparator; }
 
 absl::StatusOr<std::pair<std::string, std::string>> TakeArgument(absl::string_view& text) {
   const size_t equals = text.find('=');
@@ -48,6 +30,7 @@ absl::StatusOr<std::pair<std::string, std::string>> TakeArgument(absl::string_vi
   text.remove_prefix(equals + 1);
   if (text.empty() || text.front() != '"') return std::pair(std::string(key), TakeWord(text));
   BATONSTORE_ASSIGN_OR_RETURN(std::string value, TakeQuoted(text));
+  BATONSTORE_RETURN_IF_ERROR(CheckWordEnds(text));
   return std::pair(std::string(key), std::move(value));
 }
 
@@ -65,6 +48,16 @@ absl::StatusOr<ShellLine> ParseShellLine(absl::string_view text) {
   line.command = TakeWord(text);
   for (text = absl::StripLeadingAsciiWhitespace(text); !text.empty();
        text = absl::StripLeadingAsciiWhitespace(text)) {
+    if (line.words.has_value()) {
+      BATONSTORE_ASSIGN_OR_RETURN(FieldWord word, TakeFieldWord(text));
+      line.words->push_back(std::move(word));
+      continue;
+    }
+    if (StartsWithSeparator(text)) {
+      text.remove_prefix(kSeparator.size());
+      line.words.emplace();
+      continue;
+    }
     BATONSTORE_ASSIGN_OR_RETURN(auto argument, TakeArgument(text));
     const auto [place, is_new] = line.arguments.insert(std::move(argument));
     if (!is_new) return Invalid(absl::StrCat("the key ", place->first, " is given twice"));

@@ -6,6 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "batonstore/base/verdict.h"
 
 namespace batonstore::tools {
@@ -16,6 +17,10 @@ constexpr absl::string_view kNever = "never";
 absl::Status Not(absl::string_view text, absl::string_view expected) {
   return Refuse(Verdict::kInvalid,
                 absl::StrCat("\"", absl::Utf8SafeCHexEscape(text), "\" is not ", expected));
+}
+
+bool IsDigits(absl::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
 }
 
 }  // namespace
@@ -31,10 +36,26 @@ absl::StatusOr<State> ParseState(absl::string_view text) {
 }
 
 absl::StatusOr<uint32_t> ParseNumber(absl::string_view text) {
-  const bool digits = !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
   uint32_t number = 0;
-  if (digits && absl::SimpleAtoi(text, &number)) return number;
+  if (IsDigits(text) && absl::SimpleAtoi(text, &number)) return number;
   return Not(text, "a number from 0 to 4294967295");
+}
+
+absl::StatusOr<uint64_t> ParseNumber64(absl::string_view text) {
+  uint64_t number = 0;
+  if (IsDigits(text) && absl::SimpleAtoi(text, &number)) return number;
+  return Not(text, "a number from 0 to 18446744073709551615");
+}
+
+absl::StatusOr<int64_t> ParseInteger(absl::string_view text) {
+  int64_t number = 0;
+  if (IsDigits(absl::StripPrefix(text, "-")) && absl::SimpleAtoi(text, &number)) return number;
+  return Not(text, "an integer of 64 bits");
+}
+
+absl::StatusOr<bool> ParseFlag(absl::string_view text) {
+  if (text == "yes" || text == "no") return text == "yes";
+  return Not(text, "yes or no");
 }
 
 absl::StatusOr<std::string> ParseHex(absl::string_view text) {
@@ -52,9 +73,21 @@ absl::StatusOr<absl::Time> ParseExpiry(absl::string_view text, absl::Time now) {
   return Not(text, "an expiry: a duration (24h), a time (2030-01-31T12:00:00Z) or never");
 }
 
+absl::StatusOr<absl::Duration> ParseDuration(absl::string_view text) {
+  if (text == kNever) return absl::InfiniteDuration();
+  absl::Duration duration;
+  if (absl::ParseDuration(text, &duration) && duration >= absl::ZeroDuration()) return duration;
+  return Not(text, "a duration (30s, 24h) or never");
+}
+
 std::string TimeText(absl::Time time) {
   if (time == absl::InfiniteFuture()) return std::string(kNever);
   return absl::FormatTime(absl::RFC3339_full, time, absl::UTCTimeZone());
+}
+
+std::string DurationText(absl::Duration duration) {
+  if (duration == absl::InfiniteDuration()) return std::string(kNever);
+  return absl::FormatDuration(duration);
 }
 
 }  // namespace batonstore::tools

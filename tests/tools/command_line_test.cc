@@ -4,8 +4,6 @@
 
 #include <filesystem>
 #include <fstream>
-#include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -14,7 +12,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/subprocess.h"
-#include "tests/support/temp_dir.h"
+#include "tests/tools/command_line_fixture.h"
 
 namespace batonstore::tools {
 namespace {
@@ -22,61 +20,18 @@ namespace {
 using batonstore::testing::Conversation;
 using batonstore::testing::Finished;
 using batonstore::testing::RunProgram;
-using batonstore::testing::TempDir;
-using Json = nlohmann::json;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
-constexpr int kRefused = 1;
-constexpr int kUsage = 2;
-constexpr char kNobody[] = "0000000000000001";
-
-std::vector<Json> Lines(const std::string& text) {
-  std::vector<Json> lines;
-  std::istringstream in(text);
-  for (std::string line; std::getline(in, line);) lines.push_back(Json::parse(line));
-  return lines;
-}
-
-class CommandLineTest : public ::testing::Test {
- protected:
-  std::vector<std::string> Words(std::vector<std::string> words) const {
-    words.insert(words.begin(), batonstore::testing::Runfile("tools/batonstore"));
-    return words;
-  }
-  Finished Run(const std::vector<std::string>& words, const std::string& input = "",
-               const std::vector<std::string>& variables = {}) const {
-    return RunProgram(Words(words), input, variables);
-  }
-  // With --dir and --json: the one object that is answered.
-  Json Ask(std::vector<std::string> words, int status) const {
-    words.insert(words.end(), {"--json", "--dir", store_});
-    const Finished finished = Run(words);
-    EXPECT_EQ(finished.status, status) << finished.out << finished.err;
-    EXPECT_EQ(finished.err, "");
-    const std::vector<Json> lines = Lines(finished.out);
-    EXPECT_EQ(lines.size(), 1u) << finished.out;
-    return lines.at(0);
-  }
-  // Makes the store with one session in it; its alias.
-  std::string NewSession(const std::string& more = "") const {
-    const Finished finished =
-        Run({"shell", "--dir", store_},
-            "reserve-and-create expires=never principal=alice database=main " + more + "\n");
-    EXPECT_EQ(finished.status, 0) << finished.err;
-    return Lines(finished.out).at(0)["session"]["alias"];
-  }
-
-  TempDir folder_;
-  const std::string store_ = folder_ / "store";
-};
+class CommandLineTest : public CommandLineFixture {};
 
 TEST_F(CommandLineTest, HelpNamesEveryCommandAndWhereToBegin) {
   const Finished help = Run({"--help"});
   EXPECT_EQ(help.status, 0);
   EXPECT_EQ(help.err, "");
-  for (const char* word :
-       {"demo", "list", "show", "stats", "revoke", "recover", "shell", "Exit status"}) {
+  for (const char* word : {"demo", "list", "show", "get", "stats", "set", "merge", "touch", "cycle",
+                           "revoke", "revoke-group", "revoke-all", "recover", "sweep",
+                           "compensations", "events", "shell", "Exit status"}) {
     EXPECT_THAT(help.out, HasSubstr(word));
   }
   EXPECT_EQ(help.out.find("demo-worker"), std::string::npos) << "not for people";
@@ -84,7 +39,8 @@ TEST_F(CommandLineTest, HelpNamesEveryCommandAndWhereToBegin) {
 
 TEST_F(CommandLineTest, EveryCommandHelpsWithOptionsAndAnExample) {
   for (const std::string command :
-       {"demo", "list", "show", "stats", "revoke", "recover", "shell"}) {
+       {"demo", "list", "show", "get", "stats", "set", "merge", "touch", "cycle", "revoke",
+        "revoke-group", "revoke-all", "recover", "sweep", "compensations", "events", "shell"}) {
     const Finished help = Run({command, "--help"});
     EXPECT_EQ(help.status, 0) << command;
     EXPECT_THAT(help.out, HasSubstr("--dir FOLDER")) << command;
@@ -116,11 +72,41 @@ TEST_F(CommandLineTest, ArgumentsThatMakeNoSenseAreUsageErrors) {
            {"revoke", "--dir", store_},
            {"recover", "--dir", store_, kNobody},
            {"shell"},
+           {"get", "--dir", store_},
+           {"get", "--dir", store_, kNobody, "theme", "surplus"},
+           {"set", "--dir", store_, kNobody},
+           {"set", "--dir", store_, kNobody, "[a=1,b=2]"},
+           {"set", "--dir", store_, kNobody, "a=1", "--if-version", "-1"},
+           {"set", "--dir", store_, kNobody, "a=1", "--if-version", ""},
+           {"set", "--dir", store_, kNobody, "a=1", "--if-version", "18446744073709551616"},
+           {"merge", "--dir", store_, kNobody},
+           {"merge", "--dir", store_, kNobody, "a=1", "--secret"},
+           {"merge", "--dir", store_, kNobody, "a=1", "[b]=[1,2]"},
+           {"touch", "--dir", store_},
+           {"cycle", "--dir", store_},
+           {"cycle", "--dir", store_, kNobody, "--redirect-for", "-1s"},
+           {"cycle", "--dir", store_, kNobody, "--redirect-for", "1s", "--privilege-change"},
+           {"revoke-group", "--dir", store_},
+           {"revoke-all", "--dir", store_},
+           {"sweep"},
+           {"sweep", "--dir", store_, "--retention", "long"},
+           {"sweep", "--dir", store_, kNobody},
+           {"compensations", "--dir", store_, "--limit", "0"},
+           {"compensations", "--dir", store_, "--limit", "1", "--acknowledge", kNobody},
+           {"events", "--dir", store_, "--add"},
+           {"events", "--dir", store_, "--limit", "1"},
+           {"events", "--dir", store_, "--consumer"},
+           {"events", "--dir", store_, "--consumer", "a", "--limit", "0"},
+           {"events", "--dir", store_, "--consumer", "a", "--limit", "10001"},
+           {"events", "--dir", store_, "--consumer", "a", "--add", "--remove"},
+           {"events", "--dir", store_, "--consumer", "a", "--acknowledge", "-1"},
+           {"events", "--dir", store_, "--consumer", "a", "--acknowledge", ""},
+           {"events", "--dir", store_, "--consumer", "a", "--acknowledge", "18446744073709551616"},
            {"demo", "--sessions", "0"},
            {"demo", "--threads", "257"},
            {"demo", "--seed", "x"}}) {
     const Finished finished = Run(words);
-    EXPECT_EQ(finished.status, kUsage) << absl::StrJoin(words, " ");
+    EXPECT_EQ(finished.status, kUsageStatus) << absl::StrJoin(words, " ");
     EXPECT_EQ(finished.out, "");
     EXPECT_THAT(finished.err, HasSubstr("--help")) << absl::StrJoin(words, " ");
   }
@@ -129,18 +115,18 @@ TEST_F(CommandLineTest, ArgumentsThatMakeNoSenseAreUsageErrors) {
 TEST_F(CommandLineTest, RefusalsNameTheirVerdict) {
   for (const std::vector<std::string>& words : std::vector<std::vector<std::string>>{
            {"list"}, {"show", kNobody}, {"stats"}, {"revoke", kNobody}, {"recover"}}) {
-    const Json answer = Ask(words, kRefused);
+    const Json answer = Ask(words, kRefusedStatus);
     EXPECT_EQ(answer["ok"], false);
     EXPECT_EQ(answer["verdict"], "NOT_FOUND");
     EXPECT_THAT(std::string(answer["message"]), HasSubstr(store_));
   }
   const Finished plain = Run({"stats", "--dir", store_});
-  EXPECT_EQ(plain.status, kRefused);
+  EXPECT_EQ(plain.status, kRefusedStatus);
   EXPECT_EQ(plain.out, "");
   EXPECT_THAT(plain.err, StartsWith("batonstore: NOT_FOUND: "));
   NewSession();
-  EXPECT_EQ(Ask({"show", "zz"}, kRefused)["verdict"], "INVALID");
-  EXPECT_EQ(Ask({"revoke", kNobody}, kRefused)["verdict"], "NOT_FOUND");
+  EXPECT_EQ(Ask({"show", "zz"}, kRefusedStatus)["verdict"], "INVALID");
+  EXPECT_EQ(Ask({"revoke", kNobody}, kRefusedStatus)["verdict"], "NOT_FOUND");
 }
 
 TEST_F(CommandLineTest, ListAnswersInJsonLinesOrAsATable) {
@@ -187,7 +173,7 @@ TEST_F(CommandLineTest, WhileAnOwnerServesOthersLookButDoNotWrite) {
   EXPECT_EQ(Json::parse(owner.Ask("stats"))["ok"], true);
   for (const std::vector<std::string>& words :
        std::vector<std::vector<std::string>>{{"revoke", alias}, {"recover"}, {"shell"}}) {
-    const Json refusal = Ask(words, kRefused);
+    const Json refusal = Ask(words, kRefusedStatus);
     EXPECT_EQ(refusal["verdict"], "NOT_OWNER");
     EXPECT_THAT(std::string(refusal["message"]), HasSubstr(absl::StrCat(owner.pid())));
   }
@@ -217,21 +203,22 @@ TEST_F(CommandLineTest, TheShellGoesOnAfterABadLineAndClosesInOrder) {
 
 TEST_F(CommandLineTest, AKeyFileOfTheUsersOwnIsNeededAgain) {
   const std::string key = folder_ / "key";
-  ASSERT_EQ(Run({"shell", "--dir", store_, "--key-file", key}).status, kRefused) << "no such file";
+  ASSERT_EQ(Run({"shell", "--dir", store_, "--key-file", key}).status, kRefusedStatus)
+      << "no such file";
   ASSERT_FALSE(std::filesystem::exists(store_));
   std::ofstream(key) << std::string(32, 'k');
   ASSERT_EQ(Run({"shell", "--dir", store_, "--key-file", key}).status, 0);
   EXPECT_EQ(Ask({"stats", "--key-file", key}, 0)["ok"], true);
-  EXPECT_EQ(Ask({"stats"}, kRefused)["verdict"], "WRONG_KEY");
+  EXPECT_EQ(Ask({"stats"}, kRefusedStatus)["verdict"], "WRONG_KEY");
   std::ofstream(key) << std::string(32, 'w');
-  EXPECT_EQ(Ask({"stats", "--key-file", key}, kRefused)["verdict"], "WRONG_KEY");
+  EXPECT_EQ(Ask({"stats", "--key-file", key}, kRefusedStatus)["verdict"], "WRONG_KEY");
 }
 
 TEST_F(CommandLineTest, UnderBazelRunPathsStartWhereThePersonStands) {
   NewSession();
   const std::string here = "BUILD_WORKING_DIRECTORY=" + folder_.path();
   EXPECT_EQ(Run({"stats", "--dir", "store"}, "", {here}).status, 0);
-  EXPECT_EQ(Run({"stats", "--dir", "store"}).status, kRefused);
+  EXPECT_EQ(Run({"stats", "--dir", "store"}).status, kRefusedStatus);
 }
 
 TEST_F(CommandLineTest, AnAnswerThatCannotBeWrittenIsNoSuccess) {
@@ -239,7 +226,7 @@ TEST_F(CommandLineTest, AnAnswerThatCannotBeWrittenIsNoSuccess) {
   const Finished finished =
       RunProgram({"/bin/sh", "-c", "exec \"$0\" \"$@\" >/dev/full",
                   batonstore::testing::Runfile("tools/batonstore"), "stats", "--dir", store_});
-  EXPECT_EQ(finished.status, kRefused);
+  EXPECT_EQ(finished.status, kRefusedStatus);
   EXPECT_THAT(finished.err, HasSubstr("standard output"));
 }
 

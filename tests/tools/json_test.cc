@@ -1,5 +1,9 @@
 #include "batonstore/tools/json.h"
 
+#include <string>
+#include <utility>
+#include <vector>
+
 #include "gtest/gtest.h"
 
 namespace batonstore::tools {
@@ -20,6 +24,21 @@ TEST(JsonObjectTest, ALineStaysOneLineWhateverTheText) {
 
 TEST(JsonObjectTest, BytesThatAreNotUtf8AreReplaced) {
   EXPECT_EQ(JsonObject().Text("t", "a\xff").ToLine(), "{\"t\":\"a\xef\xbf\xbd\"}");
+}
+
+TEST(JsonObjectTest, BytesAreATextOrHexAndNeverLost) {
+  EXPECT_EQ(JsonObject().Bytes("b", "Zo\xc3\xab").ToLine(), "{\"b\":\"Zo\xc3\xab\"}");
+  EXPECT_EQ(JsonObject().Bytes("b", "").ToLine(), R"({"b":""})");
+  EXPECT_EQ(JsonObject().Bytes("b", absl::string_view("\0", 1)).ToLine(), R"({"b":"\u0000"})");
+  for (const auto& [bytes, hex] : std::vector<std::pair<std::string, std::string>>{
+           {"a\xff", "61ff"},              // never in UTF-8
+           {"\xc3", "c3"},                 // cut off
+           {"\xc0\xaf", "c0af"},           // overlong
+           {"\xed\xa0\x80", "eda080"}}) {  // a surrogate
+    EXPECT_EQ(JsonObject().Bytes("b", bytes).ToLine(), R"({"b":{"hex":")" + hex + "\"}}");
+  }
+  EXPECT_EQ(JsonObject().Bytes("b", "\xef\xbf\xbd").ToLine(), "{\"b\":\"\xef\xbf\xbd\"}")
+      << "U+FFFD itself is a text";
 }
 
 TEST(JsonObjectTest, CopiesAreIndependent) {
@@ -49,6 +68,10 @@ TEST(JsonObjectTest, TextForPeopleIsInColumns) {
 
 TEST(JsonObjectTest, TextForPeopleCannotSteerATerminal) {
   EXPECT_EQ(JsonObject().Text("t", "\x1b[2J\r").ToText(), "t  \\x1b[2J\\r\n");
+  EXPECT_EQ(JsonObject().Number("\x1b[2J", 1).Number("bc", 2).ToText(),
+            "\\x1b[2J  1\n"
+            "bc       2\n")
+      << "nor can a name";
   EXPECT_EQ(Printable("Zo\xc3\xab\n"), "Zo\xc3\xab\\n");
 }
 

@@ -35,9 +35,32 @@ TEST(ShellLineTest, BlankLinesAndCommentsHaveNoCommand) {
 
 TEST(ShellLineTest, WhatIsNotKeyAndValueIsInvalid) {
   for (const char* bad : {"x a", "x a b=1", "x =1", "x a =1", "x \"a\"=1", "x a=1 a=2", "x a=\"",
-                          "x a=\"b", "x a=\"b\"c", "x a=\"\\\"", "x a=\"\\q\"", "x a=\"\\"}) {
+                          "x a=\"b", "x a=\"b\"c", "x a=\"\\\"", "x a=\"\\q\"", "x a=\"\\", "x --a",
+                          "x ---", "x -- a", "x -- -", "x -- a=\"b", "x -- a=\"b\"c", "x -- =1"}) {
     EXPECT_THAT(ParseShellLine(bad), HasVerdict(Verdict::kInvalid)) << bad;
   }
+}
+
+TEST(ShellLineTest, WhatComesAfterTwoDashesIsForFields) {
+  ASSERT_OK_AND_ASSIGN(const ShellLine line,
+                       ParseShellLine("x a=1  --\tb=2  \"c d\"*=\"e f\" alias=3 g- "));
+  EXPECT_THAT(line.arguments, ElementsAre(Pair("a", "1")));
+  ASSERT_TRUE(line.words.has_value());
+  ASSERT_EQ(line.words->size(), 4u);
+  EXPECT_EQ(line.words->at(0).field, "b");
+  EXPECT_EQ(line.words->at(1).field, "c d");
+  EXPECT_EQ(line.words->at(1).value, "e f");
+  EXPECT_EQ(line.words->at(1).verb, FieldWord::Verb::kSetSecret);
+  EXPECT_EQ(line.words->at(2).field, "alias");
+  EXPECT_EQ(line.words->at(3).verb, FieldWord::Verb::kRemove);
+}
+
+TEST(ShellLineTest, TwoDashesAloneAreNotNoDashes) {
+  ASSERT_OK_AND_ASSIGN(const ShellLine without, ParseShellLine("x a=--"));
+  EXPECT_FALSE(without.words.has_value());
+  ASSERT_OK_AND_ASSIGN(const ShellLine with, ParseShellLine("x --"));
+  ASSERT_TRUE(with.words.has_value());
+  EXPECT_THAT(*with.words, IsEmpty());
 }
 
 TEST(ShellLineTest, GetFallsBack) {

@@ -1,9 +1,6 @@
 #include "batonstore/tools/shell.h"
 
 #include <map>
-#include <memory>
-#include <nlohmann/json.hpp>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -11,62 +8,15 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
-#include "tests/support/temp_dir.h"
+#include "tests/tools/shell_fixture.h"
 
 namespace batonstore::tools {
 namespace {
 
 using batonstore::testing::IsOk;
-using batonstore::testing::TempDir;
-using Json = nlohmann::json;
 using ::testing::HasSubstr;
 
-class ShellTest : public ::testing::Test {
- protected:
-  ShellTest() {
-    recovery::Options options;
-    options.directory = folder_ / "store";
-    auto store = recovery::Open(options);
-    EXPECT_THAT(store, IsOk());
-    store_ = *std::move(store);
-  }
-
-  std::vector<Json> Run(const std::string& script) {
-    std::istringstream in(script);
-    std::ostringstream out;
-    RunShell(*store_, in, out);
-    std::vector<Json> answers;
-    std::istringstream lines(out.str());
-    for (std::string line; std::getline(lines, line);) answers.push_back(Json::parse(line));
-    return answers;
-  }
-
-  // The answer to one line.
-  Json Ask(const std::string& line) {
-    const std::vector<Json> answers = Run(line + "\n");
-    EXPECT_EQ(answers.size(), 1u) << line;
-    return answers.at(0);
-  }
-  // The answer to a line that is to succeed.
-  Json Do(const std::string& line) {
-    Json answer = Ask(line);
-    EXPECT_EQ(answer["ok"], true) << line << " -> " << answer;
-    return answer;
-  }
-  std::string VerdictOfLine(const std::string& line) {
-    const Json answer = Ask(line);
-    EXPECT_EQ(answer["ok"], false) << line << " -> " << answer;
-    return answer.value("verdict", "none");
-  }
-
-  std::string NewSession(const std::string& more = "") {
-    return Do("reserve-and-create expires=24h principal=alice database=main " +
-              more)["session"]["alias"];
-  }
-
-  TempDir folder_;
-  std::unique_ptr<recovery::Store> store_;
-};
+class ShellTest : public ShellFixture {};
 
 TEST_F(ShellTest, ASessionLivesFromReservationToRevocation) {
   const Json reserved =
@@ -135,10 +85,21 @@ TEST_F(ShellTest, ListFiltersAndPages) {
   EXPECT_EQ(VerdictOfLine("list limit=0"), "INVALID");
 }
 
+TEST_F(ShellTest, CountFilters) {
+  NewSession("kind=1");
+  NewSession("kind=2");
+  Do("reserve expires=1h principal=bob");
+  EXPECT_EQ(Do("count")["count"], 3);
+  EXPECT_EQ(Do("count kind=2 state=created principal=alice database=main")["count"], 1);
+  EXPECT_EQ(Do("count state=revoked")["count"], 0);
+  EXPECT_EQ(VerdictOfLine("count limit=1"), "INVALID");
+}
+
 TEST_F(ShellTest, StatsReportAndClock) {
   NewSession();
   Do("reserve expires=1h");
   EXPECT_EQ(Do("stats")["stats"]["sessions"], 2);
+  EXPECT_EQ(Do("stats")["stats"]["live"], 2);
   EXPECT_EQ(Do("stats")["stats"]["reservations"], 1);
   EXPECT_EQ(Do("report")["recovery"]["epoch"], 1);
   EXPECT_EQ(Do("report")["recovery"]["removed"], Json::array());
@@ -153,8 +114,9 @@ TEST_F(ShellTest, HelpNamesEveryCommandOnceAndForPeopleToo) {
     EXPECT_THAT(ShellHelp(), HasSubstr(std::string(command["usage"])));
     EXPECT_NE(command["help"], "");
   }
-  EXPECT_EQ(usages.size(), 22u);
+  EXPECT_EQ(usages.size(), 42u);
   EXPECT_EQ(usages["shift alias=ALIAS to=TO"], 1);
+  EXPECT_EQ(usages["merge alias=ALIAS -- CHANGE..."], 1);
 }
 
 TEST_F(ShellTest, BadLinesAreInvalidChangeNothingAndEndNothing) {
@@ -175,11 +137,55 @@ TEST_F(ShellTest, BadLinesAreInvalidChangeNothingAndEndNothing) {
                                 "reserve expires=1h label=\"x",
                                 "reserve expires=1h key-type=rsa",
                                 "reserve expires=1h group=1",
+                                "reserve expires=1h idle=soon",
+                                "reserve expires=1h idle=0",
+                                "reserve expires=1h reserve-for=-1m",
+                                "reserve-and-create expires=1h reserve-for=1m",
+                                "reserve expires=1h idempotency-key=" + std::string(256, 'k'),
+                                "reserve expires=1h -- theme=dark",
                                 "shift alias=" + alias + " to=gone",
                                 "find-by-key key=abc",
                                 "set-remote-key alias=" + alias + " key=",
                                 "retire-signing-key key-id=x",
                                 "list limit=many",
+                                "touch",
+                                "cycle alias=" + alias + " redirect-for=-1s",
+                                "cycle alias=" + alias + " redirect-for=1s privilege-change=yes",
+                                "cycle alias=" + alias + " privilege-change=true",
+                                "revoke-all",
+                                "revoke-all-except principal=alice",
+                                "revoke-all-except principal=alice alias=1",
+                                "revoke-group group=zz",
+                                "get alias=" + alias + " field=",
+                                "set alias=" + alias + " theme=dark",
+                                "set alias=" + alias,
+                                "set alias=" + alias + " --",
+                                "set alias=" + alias + " -- theme",
+                                "set alias=" + alias + " -- =dark",
+                                "set alias=" + alias + " -- theme=dark theme=light",
+                                "set alias=" + alias + " -- visits+=1",
+                                "set alias=" + alias + " secret=1 -- theme=dark",
+                                "set alias=" + alias + " if-version=x -- theme=dark",
+                                "set alias=" + alias + " -- " + std::string(256, 'f') + "=1",
+                                "merge alias=" + alias,
+                                "merge alias=" + alias + " --",
+                                "merge alias=" + alias + " -- visits+=1e3",
+                                "merge alias=" + alias + " -- visits+=9223372036854775808",
+                                "merge alias=" + alias + " -- a=1 visits-=-9223372036854775808",
+                                "merge alias=" + alias + " -- state~=idle",
+                                "save-if alias=" + alias + " version=0",
+                                "save-if alias=" + alias + " version=-1 -- a=1",
+                                "save-if alias=" + alias + " version=0 -- a-",
+                                "save-if alias=" + alias + " version=0 -- pin*",
+                                "save-or-create expires=1h -- a?=1",
+                                "save-or-create -- a=1",
+                                "secret alias=" + alias + " field=",
+                                "compensations limit=0",
+                                "acknowledge",
+                                "events-add consumer=",
+                                "events-add consumer=" + std::string(256, 'c'),
+                                "events-acknowledge consumer=a sequence=18446744073709551616",
+                                "stats -- a=1",
                                 "stats now=1",
                                 "\x01\xff\xfe",
                                 "=",

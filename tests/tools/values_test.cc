@@ -33,6 +33,32 @@ TEST(ValuesTest, NumbersAreDecimalAndHave32Bits) {
   }
 }
 
+TEST(ValuesTest, NumbersOf64Bits) {
+  ASSERT_OK_AND_ASSIGN(const uint64_t most, ParseNumber64("18446744073709551615"));
+  EXPECT_EQ(most, UINT64_MAX);
+  for (const char* bad : {"", "-1", "+1", " 1", "1.5", "0x10", "18446744073709551616"}) {
+    EXPECT_THAT(ParseNumber64(bad), HasVerdict(Verdict::kInvalid)) << bad;
+  }
+  ASSERT_OK_AND_ASSIGN(const int64_t high, ParseInteger("9223372036854775807"));
+  EXPECT_EQ(high, INT64_MAX);
+  ASSERT_OK_AND_ASSIGN(const int64_t low, ParseInteger("-9223372036854775808"));
+  EXPECT_EQ(low, INT64_MIN);
+  for (const char* bad :
+       {"", "-", "--1", "+1", "- 1", "1 ", "1e3", "9223372036854775808", "-9223372036854775809"}) {
+    EXPECT_THAT(ParseInteger(bad), HasVerdict(Verdict::kInvalid)) << bad;
+  }
+}
+
+TEST(ValuesTest, FlagsAreYesOrNo) {
+  ASSERT_OK_AND_ASSIGN(const bool yes, ParseFlag("yes"));
+  EXPECT_TRUE(yes);
+  ASSERT_OK_AND_ASSIGN(const bool no, ParseFlag("no"));
+  EXPECT_FALSE(no);
+  for (const char* bad : {"", "true", "Yes", "1"}) {
+    EXPECT_THAT(ParseFlag(bad), HasVerdict(Verdict::kInvalid)) << bad;
+  }
+}
+
 TEST(ValuesTest, HexIsTwoDigitsAByte) {
   ASSERT_OK_AND_ASSIGN(const std::string bytes, ParseHex("00fFa5"));
   EXPECT_EQ(bytes, std::string("\x00\xff\xa5", 3));
@@ -51,6 +77,20 @@ TEST(ValuesTest, AnExpiryIsADurationATimeOrNever) {
   EXPECT_EQ(TimeText(never), "never");
   for (const char* bad : {"", "24", "tomorrow", "2030-01-31", "Never"}) {
     EXPECT_THAT(ParseExpiry(bad, kNow), HasVerdict(Verdict::kInvalid)) << bad;
+  }
+}
+
+TEST(ValuesTest, ADurationIsNotNegativeAndMayBeNever) {
+  ASSERT_OK_AND_ASSIGN(const absl::Duration duration, ParseDuration("1h30m"));
+  EXPECT_EQ(duration, absl::Minutes(90));
+  EXPECT_EQ(DurationText(duration), "1h30m");
+  ASSERT_OK_AND_ASSIGN(const absl::Duration none, ParseDuration("0"));
+  EXPECT_EQ(none, absl::ZeroDuration());
+  ASSERT_OK_AND_ASSIGN(const absl::Duration never, ParseDuration("never"));
+  EXPECT_EQ(never, absl::InfiniteDuration());
+  EXPECT_EQ(DurationText(never), "never");
+  for (const char* bad : {"", "30", "-1s", "-inf", "soon", "2030-01-31T12:00:00Z", "Never"}) {
+    EXPECT_THAT(ParseDuration(bad), HasVerdict(Verdict::kInvalid)) << bad;
   }
 }
 
