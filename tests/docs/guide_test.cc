@@ -1,0 +1,347 @@
+// The examples of docs/guide.md, built and run; and that the guide shows what is built.
+
+#include <atomic>
+#include <fstream>
+#include <memory>
+#include <optional>
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/string_view.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+#include "batonstore/base/verdict.h"
+#include "batonstore/recovery/open.h"
+#include "batonstore/store/attributes.h"
+#include "batonstore/store/event_observer.h"
+#include "batonstore/store/session_store.h"
+#include "gtest/gtest.h"
+#include "tests/support/status_matchers.h"
+#include "tests/support/subprocess.h"
+#include "tests/support/temp_dir.h"
+
+namespace batonstore {
+namespace {
+
+using testing::HasVerdict;
+using testing::IsOk;
+using testing::Runfile;
+using testing::TempDir;
+
+// What a service would do, and the examples call.
+std::atomic<int> mailed = 0;
+void Mail(const Event&) { ++mailed; }
+std::vector<std::string> undone;
+void UndoRegistration(const std::string& intent) { undone.push_back(intent); }
+void RegisterMailbox(const std::string& public_key) { EXPECT_EQ(public_key.size(), 32u); }
+int logins = 0;
+void LogInAgain() { ++logins; }
+std::string AddToCart(const std::string& cart) { return cart + "an apple, "; }
+int shown = 0;
+void Show(const Session& session) {
+  EXPECT_EQ(session.principal, "alice");
+  ++shown;
+}
+
+class GuideTest : public ::testing::Test {
+ protected:
+  GuideTest() { Open(); }
+
+  void Open() {
+    store_.reset();
+    auto store = recovery::Open({.directory = dir_ / "store"});
+    EXPECT_THAT(store, IsOk());
+    store_ = *std::move(store);
+  }
+
+  Session NewSession() {
+    auto session = store_->sessions().ReserveAndCreate(
+        {.principal = "alice", .database = "accounts", .expires_at = absl::InfiniteFuture()});
+    EXPECT_THAT(session, IsOk());
+    return *session;
+  }
+
+  TempDir dir_;
+  std::unique_ptr<recovery::Store> store_;
+};
+
+TEST_F(GuideTest, Verdicts) {
+  SessionStore& sessions = store_->sessions();
+  const Alias alias(17);
+  const absl::StatusOr<Session> session = sessions.Find(alias);
+  if (VerdictOf(session.status()) == Verdict::kNotFound) LogInAgain();
+  EXPECT_EQ(logins, 1);
+}
+
+absl::Status ReserveAndRegister(SessionStore& sessions) {
+  absl::StatusOr<Session> session = sessions.Reserve({.principal = "alice",
+                                                      .database = "accounts",
+                                                      .expires_at = absl::Now() + absl::Hours(24),
+                                                      .intent = "mailbox 17",
+                                                      .reserve_for = absl::Minutes(5)});
+  if (!session.ok()) return session.status();
+  RegisterMailbox(session->public_key);
+  return sessions.Create(session->alias);
+}
+
+TEST_F(GuideTest, Reservations) {
+  EXPECT_THAT(ReserveAndRegister(store_->sessions()), IsOk());
+  EXPECT_EQ(*store_->sessions().Count({.state = State::kCreated}), 1u);
+}
+
+TEST_F(GuideTest, Compensations) {
+  ASSERT_THAT(
+      store_->sessions().Reserve(
+          {.principal = "alice", .expires_at = absl::InfiniteFuture(), .intent = "mailbox 18"}),
+      IsOk());
+  Open();
+  SessionStore& sessions = store_->sessions();
+  const absl::StatusOr<std::vector<Compensation>> pending = sessions.PendingCompensations();
+  for (const Compensation& compensation : *pending) {
+    UndoRegistration(compensation.intent);
+    sessions.Acknowledge(compensation.alias).IgnoreError();
+  }
+  EXPECT_EQ(undone, std::vector<std::string>{"mailbox 18"});
+  EXPECT_TRUE(sessions.PendingCompensations()->empty());
+}
+
+TEST_F(GuideTest, IdempotencyKeys) {
+  SessionStore& sessions = store_->sessions();
+  const SessionSpec spec{.principal = "alice",
+                         .expires_at = absl::Now() + absl::Hours(24),
+                         .idempotency_key = "request 4711"};
+  const absl::StatusOr<Session> first = sessions.ReserveAndCreate(spec);
+  const absl::StatusOr<Session> again = sessions.ReserveAndCreate(spec);
+  EXPECT_EQ(again->alias, first->alias);
+}
+
+TEST_F(GuideTest, Merge) {
+  SessionStore& sessions = store_->sessions();
+  const Alias alias = NewSession().alias;
+  ASSERT_THAT(sessions.Merge(alias, {{"step", Change::Set("1")}, {"draft", Change::Set("x")}}),
+              IsOk());
+  const absl::StatusOr<uint64_t> version =
+      sessions.Merge(alias, {{"theme", Change::Set("dark")},
+                             {"visits", Change::Add(1)},
+                             {"step", Change::CompareAndSet("1", "2")},
+                             {"draft", Change::Remove()}});
+  EXPECT_EQ(*version, 2u);
+  const Fields expected = {{"theme", "dark"}, {"visits", "1"}, {"step", "2"}};
+  EXPECT_EQ(sessions.Load(alias)->fields, expected);
+}
+
+absl::Status PutIntoCart(SessionStore& sessions, Alias alias) {
+  absl::StatusOr<uint64_t> saved;
+  do {
+    absl::StatusOr<Attributes> now = sessions.Load(alias);
+    if (!now.ok()) return now.status();
+    now->fields["cart"] = AddToCart(now->fields["cart"].bytes());
+    saved = sessions.SaveIf(alias, now->version, now->fields);
+  } while (VerdictOf(saved.status()) == Verdict::kConflict);
+  return saved.status();
+}
+
+TEST_F(GuideTest, SaveIf) {
+  const Alias alias = NewSession().alias;
+  EXPECT_THAT(PutIntoCart(store_->sessions(), alias), IsOk());
+  EXPECT_THAT(PutIntoCart(store_->sessions(), alias), IsOk());
+  EXPECT_EQ(store_->sessions().Load(alias)->fields["cart"].bytes(), "an apple, an apple, ");
+}
+
+absl::Status SaveNew(SessionStore& sessions, Alias& alias, uint64_t& version) {
+  const absl::StatusOr<Saved> saved =
+      sessions.SaveOrCreate({.principal = "alice", .expires_at = absl::Now() + absl::Hours(1)},
+                            {{"theme", "dark"}, {"cart", "3 apples"}});
+  if (!saved.ok()) return saved.status();
+  alias = saved->session.alias;
+  version = saved->version;  // for SaveIf
+  return absl::OkStatus();
+}
+
+TEST_F(GuideTest, SaveOrCreate) {
+  Alias alias;
+  uint64_t version = 0;
+  ASSERT_THAT(SaveNew(store_->sessions(), alias, version), IsOk());
+  EXPECT_THAT(store_->sessions().SaveIf(alias, version, {}), IsOk());
+}
+
+TEST_F(GuideTest, Secrets) {
+  SessionStore& sessions = store_->sessions();
+  const Alias alias = NewSession().alias;
+  const absl::StatusOr<uint64_t> version =
+      sessions.Merge(alias, {{"refresh token", Change::Set(Value::Secret("hunter2"))}});
+  const absl::StatusOr<SecretBytes> token = sessions.Secret(alias, "refresh token");
+  const absl::StatusOr<SecretBytes> key = sessions.PrivateKey(alias);
+  EXPECT_THAT(version, IsOk());
+  EXPECT_EQ(token->Reveal(), "hunter2");
+  EXPECT_EQ(key->size(), 32u);
+  EXPECT_TRUE(sessions.Load(alias)->fields["refresh token"].is_withheld());
+}
+
+TEST_F(GuideTest, Touch) {
+  SessionStore& sessions = store_->sessions();
+  const absl::StatusOr<Session> session =
+      sessions.ReserveAndCreate({.principal = "alice",
+                                 .expires_at = absl::Now() + absl::Hours(12),
+                                 .idle_timeout = absl::Minutes(30)});
+  const absl::StatusOr<Session> touched = sessions.Touch(session->alias);
+  EXPECT_THAT(touched, IsOk());
+  EXPECT_EQ(touched->deadline, session->deadline);
+}
+
+TEST_F(GuideTest, Sweep) {
+  SessionStore& sessions = store_->sessions();
+  absl::StatusOr<Swept> swept;
+  do {
+    swept = sessions.Sweep();
+  } while (swept.ok() && swept->more);
+  EXPECT_THAT(swept, IsOk());
+}
+
+TEST_F(GuideTest, Limits) {
+  const std::string directory = dir_ / "limited";
+  absl::StatusOr<std::unique_ptr<recovery::Store>> store =
+      recovery::Open({.directory = directory,
+                      .policy = {.limits = {.per_principal = 5,
+                                            .per_store = 1'000'000,
+                                            .at_limit = Limits::AtLimit::kRevokeOldest},
+                                 .retention = absl::Hours(24 * 7)}});
+  ASSERT_THAT(store, IsOk());
+  for (int i = 0; i < 7; ++i) {
+    ASSERT_THAT((*store)->sessions().ReserveAndCreate(
+                    {.principal = "alice", .expires_at = absl::InfiniteFuture()}),
+                IsOk());
+  }
+  EXPECT_EQ(*(*store)->sessions().Count({.state = State::kCreated}), 5u);
+}
+
+TEST_F(GuideTest, Principals) {
+  SessionStore& sessions = store_->sessions();
+  const Alias alias = NewSession().alias;
+  NewSession();
+  const ListFilter of_alice{.state = State::kCreated, .principal = "alice"};
+  const absl::StatusOr<uint64_t> count = sessions.Count(of_alice);
+  absl::StatusOr<ListPage> page = sessions.List(of_alice, /*page_size=*/100);
+  while (page.ok()) {
+    for (const Session& session : page->sessions) Show(session);
+    if (!page->next.has_value()) break;
+    page = sessions.List(of_alice, 100, page->next);
+  }
+  EXPECT_EQ(*count, 2u);
+  EXPECT_EQ(shown, 2);
+  sessions.RevokeAllExcept("alice", alias).IgnoreError();  // log out everywhere else
+  EXPECT_EQ(*sessions.Count(of_alice), 1u);
+  sessions.RevokeAll("alice").IgnoreError();  // everywhere
+  EXPECT_EQ(*sessions.Count(of_alice), 0u);
+}
+
+absl::Status JoinOrEnd(SessionStore& sessions, const Session& first) {
+  const absl::StatusOr<Session> next = sessions.ReserveAndCreate(
+      {.principal = "alice", .expires_at = absl::Now() + absl::Hours(24), .group = first.group});
+  if (VerdictOf(next.status()) == Verdict::kGroupActive) {
+    return sessions.RevokeGroup(first.group).status();
+  }
+  return next.status();
+}
+
+TEST_F(GuideTest, Groups) {
+  const Session first = NewSession();
+  EXPECT_THAT(JoinOrEnd(store_->sessions(), first), IsOk());
+  EXPECT_EQ(store_->sessions().Find(first.alias)->state, State::kRevoked);
+  EXPECT_THAT(JoinOrEnd(store_->sessions(), first), IsOk());
+  EXPECT_EQ(store_->sessions().GroupMembers(first.alias)->size(), 2u);
+}
+
+TEST_F(GuideTest, NewIdentityAfterALogin) {
+  SessionStore& sessions = store_->sessions();
+  const Alias alias = NewSession().alias;
+  const absl::StatusOr<Session> fresh = sessions.CycleKey(alias, {.privilege_change = true});
+  EXPECT_THAT(sessions.Find(fresh->alias), IsOk());
+  EXPECT_EQ(sessions.Find(alias)->state, State::kRevoked);
+}
+
+TEST_F(GuideTest, NewIdentityWithARedirect) {
+  SessionStore& sessions = store_->sessions();
+  const Alias alias = NewSession().alias;
+  const absl::StatusOr<Session> fresh =
+      sessions.CycleKey(alias, {.redirect_for = absl::Seconds(10)});
+  const absl::StatusOr<Session> found = sessions.Find(alias);  // MOVED
+  const std::optional<Alias> now = MovedTo(found.status());
+  EXPECT_EQ(now, fresh->alias);
+}
+
+TEST_F(GuideTest, Events) {
+  SessionStore& sessions = store_->sessions();
+  ASSERT_THAT(sessions.events().AddConsumer("mailer"), IsOk());
+  NewSession();
+  mailed = 0;
+  sessions.events().AddConsumer("mailer").IgnoreError();
+  const absl::StatusOr<std::vector<Event>> events = sessions.events().Read("mailer", 100);
+  for (const Event& event : *events) Mail(event);
+  if (!events->empty()) {
+    sessions.events().Acknowledge("mailer", events->back().sequence).IgnoreError();
+  }
+  EXPECT_EQ(mailed, 1);
+  EXPECT_TRUE(sessions.events().Read("mailer", 100)->empty());
+}
+
+TEST_F(GuideTest, EventObservers) {
+  SessionStore& sessions = store_->sessions();
+  mailed = 0;
+  EventObserver observer(sessions.events(), "mailer", [](const Event& event) {
+    Mail(event);
+    return absl::OkStatus();
+  });
+  NewSession();
+  while (mailed < 1) absl::SleepFor(absl::Milliseconds(1));
+}
+
+TEST_F(GuideTest, Batons) {
+  SessionStore& sessions = store_->sessions();
+  const Alias alias = NewSession().alias;
+  const absl::StatusOr<std::string> baton = sessions.Issue(alias);
+  const absl::StatusOr<Session> owner = sessions.Verify(*baton, "alice", "accounts");
+  const absl::StatusOr<Session> thief = sessions.Verify(*baton, "mallory", "accounts");
+  EXPECT_EQ(VerdictOf(thief.status()), Verdict::kWrongPrincipal);
+  EXPECT_THAT(owner, IsOk());
+}
+
+// ---- The guide's examples are those above, but for white space ----
+
+std::string TextOf(const std::string& path) {
+  std::ifstream in(Runfile(path));
+  EXPECT_TRUE(in.good()) << path;
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+std::string WithoutSpace(absl::string_view text) {
+  std::string without;
+  for (const char c : text) {
+    if (!absl::ascii_isspace(static_cast<unsigned char>(c))) without.push_back(c);
+  }
+  return without;
+}
+
+TEST(GuideTextTest, EveryExampleIsBuilt) {
+  const std::string built = WithoutSpace(TextOf("tests/docs/guide_test.cc"));
+  const std::string guide = TextOf("docs/guide.md");
+  int examples = 0;
+  for (absl::string_view block : absl::StrSplit(guide, "\n```")) {
+    if (!absl::ConsumePrefix(&block, "cpp\n")) continue;
+    ++examples;
+    EXPECT_NE(built.find(WithoutSpace(block)), std::string::npos)
+        << "not built as it stands in the guide:\n"
+        << block;
+  }
+  EXPECT_GE(examples, 19);
+}
+
+}  // namespace
+}  // namespace batonstore
