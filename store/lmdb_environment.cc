@@ -143,6 +143,7 @@ uint64_t LmdbTransaction::id() const { return mdb_txn_id(txn_); }
 
 int LmdbTransaction::Commit() {
   CloseCursors();
+  environment_->committing_ = id();
   return mdb_txn_commit(std::exchange(txn_, nullptr));
 }
 
@@ -273,6 +274,10 @@ absl::StatusOr<LmdbTransaction> LmdbEnvironment::BeginRead() {
   for (;;) {
     int code = MDB_SUCCESS;
     absl::StatusOr<MDB_txn*> txn = StartRead(code);
+    if (txn.ok() && IsOvertaken(*txn)) {
+      EndRead(*txn);
+      continue;
+    }
     if (txn.ok()) return LmdbTransaction(this, *txn, /*writes=*/false);
     if (code != MDB_MAP_RESIZED) return txn.status();
     // Another process has grown the map: take over its size, then try again.
@@ -309,6 +314,16 @@ absl::StatusOr<MDB_txn*> LmdbEnvironment::StartRead(int& code) {
   --reading_;
   changed_.SignalAll();
   return LmdbStatus(code, "mdb_txn_begin");
+}
+
+// LMDB notes which snapshot is the last, then copies its roots from one of two slots, taken in
+// turn. A reader that was held up in between while a second commit came has copied the roots of
+// that: they may be half written, and are not what the next reader sees until the commit is done.
+bool LmdbEnvironment::IsOvertaken(MDB_txn* txn) const {
+  std::atomic_thread_fence(std::memory_order_seq_cst);  // the copying comes before the question
+  MDB_envinfo info{};
+  mdb_env_info(env_, &info);  // another process may be the one that writes
+  return std::max<uint64_t>(committing_, info.me_last_txnid) >= mdb_txn_id(txn) + 2;
 }
 
 void LmdbEnvironment::EndRead(MDB_txn* txn) {

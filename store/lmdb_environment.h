@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -179,6 +180,7 @@ class LmdbEnvironment {
   LmdbEnvironment(const Options& options, std::unique_ptr<OpenEnvironment> registration);
   absl::Status OpenFiles(unsigned int extra_flags);
   absl::StatusOr<MDB_txn*> StartRead(int& code);  // `code` is LMDB's own
+  bool IsOvertaken(MDB_txn* txn) const;
   void EndRead(MDB_txn* txn);
   void DropIdleReaders();
   absl::Status SetMapBytes(uint64_t bytes);
@@ -192,6 +194,9 @@ class LmdbEnvironment {
 
   // Touched by the one writer only.
   uint64_t extended_bytes_ = 0;
+
+  // The write transaction whose commit began last.
+  std::atomic<uint64_t> committing_{0};
 
   Mutex mu_;
   CondVar changed_;
