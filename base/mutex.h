@@ -58,11 +58,12 @@ class CondVar {
     adopted.release();
   }
 
-  // The same, for `timeout` at the most; false when that is what ended the wait. What is longer than a
-  // century counts as one: a clock of nanoseconds cannot be moved ahead by three.
+  // The same, for `timeout` at the most; false when that is what ended the wait. What is longer
+  // than a century counts as one: a clock of nanoseconds cannot be moved ahead by three.
   bool WaitFor(Mutex& mu, absl::Duration timeout) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
     std::unique_lock<std::mutex> adopted(mu.mu_, std::adopt_lock);
-    const std::cv_status status = cv_.wait_for(adopted, absl::ToChronoNanoseconds(std::min(timeout, kCentury)));
+    const std::cv_status status =
+        cv_.wait_for(adopted, absl::ToChronoNanoseconds(std::min(timeout, kCentury)));
     adopted.release();
     return status == std::cv_status::no_timeout;
   }

@@ -125,10 +125,11 @@ BENCHMARK(BM_SweepScattered)
     ->UseManualTime()
     ->Iterations(10);
 
+constexpr absl::Duration kLifetime = absl::Hours(1);
+
 // 1,000 sessions that ran out, and have this many fields each to delete.
 void BM_SweepWithFields(benchmark::State& state) {
   constexpr int64_t kSessions = 1'000;
-  constexpr absl::Duration kLifetime = absl::Hours(1);
   Filling filling;
   filling.sessions = kSessions;
   filling.spec = [](int64_t i) {

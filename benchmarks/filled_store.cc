@@ -23,6 +23,7 @@ namespace {
 
 constexpr int64_t kSessionsPerCommit = 50'000;
 constexpr absl::Duration kApart = absl::Milliseconds(1);
+constexpr uint64_t kEpoch = 1;
 constexpr uint64_t kMapBytes = uint64_t{16} << 30;
 
 SecretBytes KeyEncryptionKey() { return SecretBytes(std::string(kKeyEncryptionKeyBytes, 'k')); }
@@ -86,7 +87,7 @@ void FilledStore::FillOne(Transaction& transaction, const SessionTable& table,
   constexpr size_t kKeyBytes = 32;
   const KeyPair pair{spec.key_type, std::string(RandomSecret(SystemRandom(), kKeyBytes).Reveal()),
                      RandomSecret(SystemRandom(), kKeyBytes)};
-  Applicant applicant(spec, fields, RecordFor(spec, State::kCreated), /*epoch=*/1);
+  Applicant applicant(spec, fields, RecordFor(spec, State::kCreated), kEpoch);
   applicant.record.session.public_key = pair.public_key;
   applicant.record.sealed_private_key = table.keys().SealPrivateKey(pair);
   CheckOk(Admit(transaction, table, applicant, now));

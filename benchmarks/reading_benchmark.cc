@@ -7,9 +7,7 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <random>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -44,10 +42,10 @@ class RawTown {
   }
 
   explicit RawTown(const TownStore& town)
-      : sealer_(RandomSecret(SystemRandom(), Sealer::kKeySize), SystemRandom()), read_(store_) {
+      : sealer_(RandomSecret(SystemRandom(), Sealer::kKeySize), SystemRandom()),
+        read_(store_),
+        staying_(town.staying()) {
     const std::vector<Alias>& aliases = town.aliases();
-    staying_.assign(aliases.begin() + static_cast<int64_t>(aliases.size() / 2), aliases.end());
-    std::shuffle(staying_.begin(), staying_.end(), std::mt19937_64(4));
     const std::string plaintext(town.row_bytes() - 1 - Sealer::kOverhead, 'p');
     for (size_t filled = 0; filled < aliases.size();) {
       RawWrite write(store_);
@@ -85,7 +83,7 @@ class RawTown {
   const Sealer sealer_;
   RawRead read_;
   std::string context_ = std::string(16 + 2 + 8, 'c');
-  std::vector<Alias> staying_;
+  const std::vector<Alias> staying_;
   uint64_t next_ = 0;
 };
 

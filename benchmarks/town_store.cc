@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "absl/strings/str_format.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 
 namespace batonstore::benchmarks {
 namespace {
@@ -24,11 +26,17 @@ std::string Database(bool stays, int64_t number) {
   return absl::StrFormat("%s-%06d", stays ? "stays" : "leave", number);
 }
 
+// The same order in every run.
+template <typename T>
+void Shuffle(std::vector<T>& values, uint64_t seed) {
+  std::shuffle(values.begin(), values.end(), std::mt19937_64(seed));
+}
+
 // `size` places in shares of `share` places each, mixed.
 std::vector<int64_t> Mixed(int64_t size, int64_t share, uint64_t seed) {
   std::vector<int64_t> shares(static_cast<size_t>(size));
   for (int64_t i = 0; i < size; ++i) shares[static_cast<size_t>(i)] = i / share;
-  std::shuffle(shares.begin(), shares.end(), std::mt19937_64(seed));
+  Shuffle(shares, seed);
   return shares;
 }
 
@@ -67,7 +75,7 @@ TownStore& TownStore::OfSize(int64_t size, Order order) {
 TownStore::TownStore(int64_t size, Order order)
     : size_(size), begin_(absl::Now()), filled_(TownFilling(size, order, begin_)) {
   staying_.assign(aliases().begin() + size_ / 2, aliases().end());
-  std::shuffle(staying_.begin(), staying_.end(), std::mt19937_64(5));
+  Shuffle(staying_, 5);
 }
 
 Alias TownStore::AnyStaying() { return staying_[next_++ % staying_.size()]; }

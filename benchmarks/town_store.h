@@ -4,6 +4,7 @@
 #ifndef BATONSTORE_BENCHMARKS_TOWN_STORE_H_
 #define BATONSTORE_BENCHMARKS_TOWN_STORE_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -39,6 +40,8 @@ class TownStore {
   const std::vector<Alias>& aliases() const { return filled_.aliases(); }
   size_t row_bytes() const { return filled_.row_bytes(); }
 
+  const std::vector<Alias>& staying() const { return staying_; }  // shuffled
+
   // One of those who stay, at random: each before any comes again.
   Alias AnyStaying();
 
@@ -58,9 +61,9 @@ class TownStore {
   const int64_t size_;
   const absl::Time begin_;
   FilledStore filled_;
-  std::vector<Alias> staying_;  // shuffled
-  uint64_t next_ = 0;           // of them, and of pages and owners
-  int64_t left_ = 0;            // rounds of kLeaving
+  std::vector<Alias> staying_;
+  uint64_t next_ = 0;  // of them, and of pages and owners
+  int64_t left_ = 0;   // rounds of kLeaving
 };
 
 }  // namespace batonstore::benchmarks

@@ -48,9 +48,9 @@ struct Applicant {
 // What a spec asks for, as a record without alias and keys.
 SessionRecord RecordFor(const SessionSpec& spec, State state);
 
-// An error refuses before anything is written. OK says that what the applicant's outcome tells is
-// to be committed, whichever it is: a refusal at a limit leaves its event, and room that was made
-// stays.
+// An error refuses, and nothing is to be committed. OK says that what the applicant's outcome tells
+// is to be committed, whichever it is: a refusal at a limit leaves its event, and room that was
+// made stays.
 //   INVALID, EXISTS, UNKNOWN_GROUP, GROUP_ACTIVE
 absl::Status Admit(Transaction& transaction, const SessionTable& table, Applicant& applicant,
                    absl::Time now);

@@ -143,8 +143,13 @@ std::string EncodeSession(const SessionRecord& record) {
 }
 
 std::optional<SessionRecord> DecodeSession(Alias alias, absl::string_view bytes) {
+  std::optional<SessionRecord> record(std::in_place);
+  if (!DecodeSessionInto(alias, bytes, *record)) record.reset();
+  return record;
+}
+
+bool DecodeSessionInto(Alias alias, absl::string_view bytes, SessionRecord& record) {
   Reader reader(bytes);
-  SessionRecord record;
   Session& session = record.session;
   session.alias = alias;
   session.created_at = alias.time();
@@ -166,13 +171,13 @@ std::optional<SessionRecord> DecodeSession(Alias alias, absl::string_view bytes)
   session.remote_public_key = reader.Bytes();
   record.sealed_private_key = reader.Bytes();
   if (!reader.AtEnd() || !IsState(state) || !IsKeyType(key_type) || never_created > 1) {
-    return std::nullopt;
+    return false;
   }
   record.never_created = never_created == 1;
   session.state = static_cast<State>(state);
   session.key_type = static_cast<KeyType>(key_type);
-  if (IsTerminal(session.state) != record.ended_at.has_value()) return std::nullopt;
-  return record;
+  if (IsTerminal(session.state) != record.ended_at.has_value()) return false;
+  return true;
 }
 
 std::string EncodeReservation(const ReservationRecord& record) {

@@ -40,6 +40,10 @@ struct SessionRecord {
 std::string EncodeSession(const SessionRecord& record);
 std::optional<SessionRecord> DecodeSession(Alias alias, absl::string_view bytes);
 
+// The same into `record`, which is default-constructed: false for what is no record. Half a
+// kilobyte is felt when it is moved from hand to hand at each read.
+bool DecodeSessionInto(Alias alias, absl::string_view bytes, SessionRecord& record);
+
 // A row of `reservations`.
 struct ReservationRecord {
   uint64_t epoch = 0;  // of the owner that reserved it

@@ -62,11 +62,21 @@ absl::Status PutSealed(Transaction& transaction, const StoreKeys& keys, Table ta
 
 absl::StatusOr<std::optional<SessionRecord>> GetSession(Snapshot& snapshot, const StoreKeys& keys,
                                                         Alias alias) {
+  std::optional<SessionRecord> record(std::in_place);
+  BATONSTORE_ASSIGN_OR_RETURN(const bool found, GetSessionInto(snapshot, keys, alias, *record));
+  if (!found) record.reset();
+  return record;
+}
+
+absl::StatusOr<bool> GetSessionInto(Snapshot& snapshot, const StoreKeys& keys, Alias alias,
+                                    SessionRecord& record) {
   const std::string key = alias.ToKey();
   BATONSTORE_ASSIGN_OR_RETURN(const auto value, snapshot.Get(Table::kSessions, key));
-  if (!value.has_value()) return std::nullopt;
-  BATONSTORE_ASSIGN_OR_RETURN(SessionRecord record, OpenSession(keys, key, *value));
-  return record;
+  if (!value.has_value()) return false;
+  BATONSTORE_ASSIGN_OR_RETURN(const std::string plaintext,
+                              keys.OpenRow(Table::kSessions, key, *value));
+  if (!DecodeSessionInto(alias, plaintext, record)) return CorruptRow(Table::kSessions, key);
+  return true;
 }
 
 absl::Status PutSession(Transaction& transaction, const StoreKeys& keys,

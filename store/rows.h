@@ -41,6 +41,9 @@ absl::StatusOr<std::optional<Record>> GetSealed(Snapshot& snapshot, const StoreK
 
 absl::StatusOr<std::optional<SessionRecord>> GetSession(Snapshot& snapshot, const StoreKeys& keys,
                                                         Alias alias);
+// The same into `record`, as DecodeSessionInto; false when there is no such row.
+absl::StatusOr<bool> GetSessionInto(Snapshot& snapshot, const StoreKeys& keys, Alias alias,
+                                    SessionRecord& record);
 absl::Status PutSession(Transaction& transaction, const StoreKeys& keys,
                         const SessionRecord& record);
 

@@ -37,9 +37,13 @@ absl::StatusOr<StoredSession> SessionReader::FindStored(Alias alias) const {
 }
 
 absl::StatusOr<Session> SessionReader::Find(Alias alias) const {
-  BATONSTORE_ASSIGN_OR_RETURN(StoredSession session, FindStored(alias));
-  BATONSTORE_RETURN_IF_ERROR(CheckNotMoved(session, time_.Now()));
-  return std::move(session).Seen();
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  const absl::Time now = time_.Now();
+  StoredSession stored;
+  BATONSTORE_ASSIGN_OR_RETURN(const bool found, table_.FindInto(*snapshot, alias, now, stored));
+  if (!found) return NoSession(alias);
+  BATONSTORE_RETURN_IF_ERROR(CheckNotMoved(stored, now));
+  return std::move(stored).Seen();
 }
 
 absl::StatusOr<Session> SessionReader::FindByPublicKey(absl::string_view public_key) const {

@@ -18,11 +18,10 @@
 namespace batonstore {
 namespace {
 
-Session AsSeen(Session session, State state, absl::Time deadline) {
+void MakeSeen(Session& session, State state, absl::Time deadline) {
   session.state = state;
   session.deadline = deadline;
   if (state == State::kRevoked) session.revoked_at = deadline;
-  return session;
 }
 
 // As it will be read back.
@@ -30,8 +29,20 @@ absl::Time Stored(absl::Time time) { return DecodeTime(EncodeTime(time)); }
 
 }  // namespace
 
-Session StoredSession::Seen() const& { return AsSeen(record.session, state, deadline); }
-Session StoredSession::Seen() && { return AsSeen(std::move(record.session), state, deadline); }
+Session StoredSession::Seen() const& {
+  Session seen = record.session;
+  MakeSeen(seen, state, deadline);
+  return seen;
+}
+
+Session StoredSession::Seen() && {
+  MakeSeen(record.session, state, deadline);
+  return std::move(record.session);
+}
+
+absl::Status NoSession(Alias alias) {
+  return Refuse(Verdict::kNotFound, absl::StrCat("no session has the alias ", alias.ToString()));
+}
 
 absl::Status CheckNotMoved(const StoredSession& session, absl::Time now) {
   const bool tells = session.record.moved_to != Alias() && now < session.record.redirect_until;
@@ -61,17 +72,25 @@ absl::Status CheckUsable(const StoredSession& session, absl::Time now) {
 
 absl::StatusOr<std::optional<StoredSession>> SessionTable::Find(Snapshot& snapshot, Alias alias,
                                                                 absl::Time now) const {
-  BATONSTORE_ASSIGN_OR_RETURN(std::optional<SessionRecord> record,
-                              GetSession(snapshot, keys_, alias));
-  if (!record.has_value()) return std::nullopt;
-  return Complete(snapshot, *std::move(record), now);
+  std::optional<StoredSession> stored(std::in_place);
+  BATONSTORE_ASSIGN_OR_RETURN(const bool found, FindInto(snapshot, alias, now, *stored));
+  if (!found) stored.reset();
+  return stored;
+}
+
+absl::StatusOr<bool> SessionTable::FindInto(Snapshot& snapshot, Alias alias, absl::Time now,
+                                            StoredSession& stored) const {
+  BATONSTORE_ASSIGN_OR_RETURN(const bool found,
+                              GetSessionInto(snapshot, keys_, alias, stored.record));
+  if (found) BATONSTORE_RETURN_IF_ERROR(CompleteInto(snapshot, now, stored));
+  return found;
 }
 
 absl::StatusOr<StoredSession> SessionTable::Get(Snapshot& snapshot, Alias alias,
                                                 absl::Time now) const {
   BATONSTORE_ASSIGN_OR_RETURN(std::optional<StoredSession> found, Find(snapshot, alias, now));
   if (found.has_value()) return *std::move(found);
-  return Refuse(Verdict::kNotFound, absl::StrCat("no session has the alias ", alias.ToString()));
+  return NoSession(alias);
 }
 
 absl::StatusOr<StoredSession> SessionTable::GetNamed(Snapshot& snapshot, Alias alias,
@@ -86,11 +105,17 @@ absl::StatusOr<StoredSession> SessionTable::Complete(Snapshot& snapshot, Session
                                                      absl::Time now) const {
   StoredSession stored;
   stored.record = std::move(record);
+  BATONSTORE_RETURN_IF_ERROR(CompleteInto(snapshot, now, stored));
+  return stored;
+}
+
+absl::Status SessionTable::CompleteInto(Snapshot& snapshot, absl::Time now,
+                                        StoredSession& stored) const {
   const Session& session = stored.record.session;
   stored.state = session.state;
   if (IsTerminal(session.state)) {
     stored.deadline = *stored.record.ended_at;
-    return stored;
+    return absl::OkStatus();
   }
   stored.due = session.expires_at;
   if (session.state == State::kReserved) {
@@ -114,7 +139,7 @@ absl::StatusOr<StoredSession> SessionTable::Complete(Snapshot& snapshot, Session
   } else if (stored.due <= now) {
     stored.state = State::kExpired;
   }
-  return stored;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> SessionTable::KeyIsTaken(Snapshot& snapshot,
@@ -161,7 +186,9 @@ absl::StatusOr<Session> SessionTable::Insert(Transaction& transaction, const Ses
   BATONSTORE_RETURN_IF_ERROR(
       Tell(transaction, reservation.has_value() ? EventType::kReserved : EventType::kCreated,
            session, now));
-  return AsSeen(session, session.state, due);
+  Session seen = session;
+  MakeSeen(seen, seen.state, due);
+  return seen;
 }
 
 absl::Status SessionTable::Create(Transaction& transaction, StoredSession& session,

@@ -46,6 +46,9 @@ struct StoredSession {
 absl::Status CheckUsable(const StoredSession& session, absl::Time now);
 absl::Status CheckNotEnded(const StoredSession& session, absl::Time now);
 
+// NOT_FOUND, for an alias that no session has.
+absl::Status NoSession(Alias alias);
+
 // MOVED while an old identity still tells the new one.
 absl::Status CheckNotMoved(const StoredSession& session, absl::Time now);
 
@@ -60,6 +63,10 @@ class SessionTable {
   // Nothing when there is no such session.
   absl::StatusOr<std::optional<StoredSession>> Find(Snapshot& snapshot, Alias alias,
                                                     absl::Time now) const;
+
+  // The same into `stored`, which is default-constructed; false when there is no such session.
+  absl::StatusOr<bool> FindInto(Snapshot& snapshot, Alias alias, absl::Time now,
+                                StoredSession& stored) const;
 
   // NOT_FOUND when there is no such session.
   absl::StatusOr<StoredSession> Get(Snapshot& snapshot, Alias alias, absl::Time now) const;
@@ -121,6 +128,7 @@ class SessionTable {
   const Policy& policy() const { return policy_; }
 
  private:
+  absl::Status CompleteInto(Snapshot& snapshot, absl::Time now, StoredSession& stored) const;
   absl::Status RemoveRows(Transaction& transaction, const StoredSession& session,
                           absl::Time now) const;
   absl::Status Compensate(Transaction& transaction, const StoredSession& session,

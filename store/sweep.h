@@ -1,7 +1,7 @@
 // Tidying up, in bounded pieces: what has run out is noted and shredded, what a RevokeAll covers is
-// shredded, reservations past their deadline and tombstones past their retention are removed, events
-// that everybody has read are dropped. Whether a session can be used never depends on when that
-// happens; what is to be removed can be seen, ended, until then.
+// shredded, reservations past their deadline and tombstones past their retention are removed,
+// events that everybody has read are dropped. Whether a session can be used never depends on when
+// that happens; what is to be removed can be seen, ended, until then.
 
 #ifndef BATONSTORE_STORE_SWEEP_H_
 #define BATONSTORE_STORE_SWEEP_H_
@@ -25,7 +25,9 @@ struct Swept {
 
 // What bounds one piece, and with it the time that it holds the writer: the sessions that it ends
 // or removes, and the rows that it passes and writes. It goes over only with the attributes of its
-// last session (kMaxFields at the most). BM_SweepPiece in benchmarks/ measures the time.
+// last session (kMaxFields at the most). Held for 3 ms in a store of 10,000 sessions and
+// 25 ms in one of 1,000,000, on two processors and a disk that syncs in 0.2 ms (longest_piece_us of
+// BM_Sweep in benchmarks/ending_benchmark.cc); nearly all of it is the commit.
 inline constexpr uint64_t kSweepSessions = 256;
 inline constexpr uint64_t kSweepRows = 8192;
 
