@@ -25,9 +25,9 @@ struct Swept {
 
 // What bounds one piece, and with it the time that it holds the writer: the sessions that it ends
 // or removes, and the rows that it passes and writes. It goes over only with the attributes of its
-// last session (kMaxFields at the most). Held for 3 ms in a store of 10,000 sessions and
-// 25 ms in one of 1,000,000, on two processors and a disk that syncs in 0.2 ms (longest_piece_us of
-// BM_Sweep in benchmarks/ending_benchmark.cc); nearly all of it is the commit.
+// last session (kMaxFields at the most). On two processors and a disk that syncs in 0.2 ms that is
+// 2 ms in a store of 10,000 sessions and 8 ms in one of 1,000,000 (longest_piece_us of BM_Sweep in
+// benchmarks/ending_benchmark.cc), and 25 ms while others use the disk: most of it is the commit.
 inline constexpr uint64_t kSweepSessions = 256;
 inline constexpr uint64_t kSweepRows = 8192;
 
