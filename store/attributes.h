@@ -54,7 +54,7 @@ class Value {
 using Fields = std::map<std::string, Value>;
 
 struct Attributes {
-  uint64_t version = 0;  // rises with every change; 0 for a session that never had a field
+  uint64_t version = 0;  // rises with every change and every SaveIf; 0 before the first
   Fields fields;
 };
 
