@@ -86,7 +86,7 @@ class SessionStore : public SessionReader {
   //   EXISTS         the idempotency key has been used for another request
   //   UNKNOWN_GROUP  spec.group is not the alias of a group's first session
   //   GROUP_ACTIVE   another session of the group is not terminal, or its first was never created
-  //   TOO_MANY       a limit of the store's policy stands in the way
+  //   TOO_MANY       a limit of the store's policy stands in the way; what had run out was noted
   //   KEYS_EXHAUSTED the key source gave kKeyPairDraws pairs that are all in use
   absl::StatusOr<Session> Reserve(const SessionSpec& spec);
 
