@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <new>
 #include <string>
 
 #include "absl/strings/cord.h"
@@ -88,6 +89,18 @@ std::optional<Verdict> VerdictOf(const absl::Status& status) {
       std::find_if(kTable.begin(), kTable.end(), [&](const Row& r) { return r.name == name; });
   if (row == kTable.end()) return std::nullopt;
   return row->verdict;
+}
+
+absl::Status Unshared(const absl::Status& status) {
+  try {
+    absl::Status unshared(status.code(), status.message());
+    status.ForEachPayload([&unshared](absl::string_view url, const absl::Cord& payload) {
+      unshared.SetPayload(url, absl::Cord(std::string(payload)));
+    });
+    return unshared;
+  } catch (const std::bad_alloc&) {
+    return status;  // sharing needs no memory
+  }
 }
 
 absl::Status WireStatus(const absl::Status& status) {

@@ -47,7 +47,7 @@ EventObserver::~EventObserver() {
 
 absl::Status EventObserver::status() const {
   MutexLock lock(mu_);
-  return status_;
+  return Unshared(status_);
 }
 
 bool EventObserver::stopping() const {

@@ -1,10 +1,8 @@
 #include "batonstore/store/group_committer.h"
 
 #include <new>
-#include <string>
 #include <utility>
 
-#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "batonstore/base/verdict.h"
@@ -36,20 +34,6 @@ absl::Status PoisonedBy(const absl::Status& cause) {
                                ") and its outcome is unknown; close the store and open it again"));
   } catch (const std::bad_alloc&) {
     return Poisoned();
-  }
-}
-
-// A status of its own for each waiter. Copies of one share a count that prebuilt Abseil counts
-// where ThreadSanitizer cannot see it, and several threads let go of them.
-absl::Status Fresh(const absl::Status& status) {
-  try {
-    absl::Status fresh(status.code(), status.message());
-    status.ForEachPayload([&fresh](absl::string_view url, const absl::Cord& payload) {
-      fresh.SetPayload(url, absl::Cord(std::string(payload)));
-    });
-    return fresh;
-  } catch (const std::bad_alloc&) {
-    return status;  // sharing needs no memory
   }
 }
 
@@ -208,7 +192,7 @@ GroupCommitter::Next GroupCommitter::Settle(Batch batch, const Engine::Outcome& 
 
 void GroupCommitter::AnswerUnsettled(Batch batch, const absl::Status& answer) {
   for (Waiter* waiter : batch) {
-    if (!waiter->settled) waiter->answer = Fresh(answer);
+    if (!waiter->settled) waiter->answer = Unshared(answer);
   }
 }
 

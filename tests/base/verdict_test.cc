@@ -104,6 +104,13 @@ bool HidesOnTheWire(Verdict verdict) {
          verdict == Verdict::kNotFound;
 }
 
+TEST(UnsharedTest, IsTheSameStatus) {
+  absl::Status status = Refuse(Verdict::kConflict, "somebody else saved");
+  status.SetPayload("another/payload", absl::Cord("more"));
+  EXPECT_EQ(Unshared(status), status);
+  EXPECT_EQ(Unshared(absl::OkStatus()), absl::OkStatus());
+}
+
 TEST(WireStatusTest, ForgedReplayedAndNotFoundAreTheSameBytes) {
   const absl::Status expected = WireStatus(Refuse(Verdict::kNotFound, "no session 17"));
   EXPECT_THAT(expected, HasVerdict(Verdict::kNotFound));

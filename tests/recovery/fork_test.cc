@@ -16,6 +16,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "batonstore/base/verdict.h"
 #include "batonstore/recovery/open.h"
 #include "batonstore/recovery/structure_check.h"
@@ -68,8 +69,29 @@ std::string CallThatIsNotClosed(SessionStore& sessions, const Session& session) 
   if (!IsClosed(sessions.GroupOf(session.alias).status())) return "GroupOf";
   if (!IsClosed(sessions.GroupMembers(session.alias).status())) return "GroupMembers";
   if (!IsClosed(sessions.Stats().status())) return "Stats";
+  if (!IsClosed(sessions.Count({}).status())) return "Count";
+  if (!IsClosed(sessions.Touch(session.alias).status())) return "Touch";
+  if (!IsClosed(sessions.CycleKey(session.alias).status())) return "CycleKey";
+  if (!IsClosed(sessions.RevokeGroup(session.alias).status())) return "RevokeGroup";
+  if (!IsClosed(sessions.RevokeAll("alice"))) return "RevokeAll";
+  if (!IsClosed(sessions.Load(session.alias).status())) return "Load";
+  if (!IsClosed(sessions.SaveIf(session.alias, 0, {}).status())) return "SaveIf";
+  if (!IsClosed(sessions.Merge(session.alias, {}).status())) return "Merge";
+  if (!IsClosed(sessions.Secret(session.alias, "field").status())) return "Secret";
+  if (!IsClosed(sessions.Sweep().status())) return "Sweep";
+  if (!IsClosed(sessions.PendingCompensations().status())) return "PendingCompensations";
+  if (!IsClosed(sessions.Acknowledge(session.alias))) return "Acknowledge";
+  if (!IsClosed(sessions.events().AddConsumer("child"))) return "AddConsumer";
+  if (!IsClosed(sessions.events().Read("child", 1).status())) return "Read";
   return "";
 }
+
+// ThreadSanitizer lets the fork of a process that has threads start none.
+#if defined(__SANITIZE_THREAD__)
+constexpr absl::Duration kSweepEvery = absl::InfiniteDuration();
+#else
+constexpr absl::Duration kSweepEvery = absl::Seconds(30);
+#endif
 
 class ForkTest : public ::testing::Test {
  protected:
@@ -97,7 +119,7 @@ class ForkTest : public ::testing::Test {
 
   TempDir folder_;
   const std::string directory_ = folder_ / "store";
-  const Options options_{.directory = directory_};
+  const Options options_{.directory = directory_, .sweep_every = kSweepEvery};
   std::unique_ptr<Store> store_;
   Session session_;
 };
