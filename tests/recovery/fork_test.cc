@@ -199,9 +199,11 @@ TEST_F(ForkTest, AForkWhileThreadsWriteHangsAndHarmsNobody) {
 
 TEST_F(ForkTest, AChildThatHoldsOnDoesNotKeepTheFolder) {
   ForkedChild child([](Channel& parent) -> std::string {
+    parent.Send("here");  // from here on it has let go
     parent.Receive();
     return "";
   });
+  EXPECT_EQ(child.channel().Receive(), "here");
   ASSERT_THAT(store_->Close(), IsOk());
   ForkedChild other([this](Channel&) -> std::string {
     const absl::StatusOr<std::unique_ptr<Store>> store = Open(options_);
