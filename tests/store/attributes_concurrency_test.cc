@@ -75,11 +75,20 @@ TEST_F(AttributesConcurrencyTest, MergesOfDifferentFieldsAllTakeEffect) {
 
 TEST_F(AttributesConcurrencyTest, OfSavesOfOneVersionOneSucceedsAndTheOthersConflict) {
   const Alias alias = Create().alias;
+  const Alias another = Create().alias;
   for (int round = 0; round < 20; ++round) {
     const uint64_t version = Load(alias).version;
     std::vector<absl::StatusOr<uint64_t>> answers(kThreads);
-    OnThreads(kThreads, [&](int thread) {
+    std::atomic<int> answered = 0;
+    OnThreads(kThreads + 1, [&](int thread) {
+      if (thread == kThreads) {  // keeps the writer busy, so that the others share a commit
+        while (answered < kThreads) {
+          ASSERT_THAT(store().Merge(another, {{"n", Change::Add(1)}}), IsOk());
+        }
+        return;
+      }
       answers[thread] = store().SaveIf(alias, version, {{"winner", absl::StrCat(thread)}});
+      ++answered;
     });
     int succeeded = 0;
     const Attributes after = Load(alias);
