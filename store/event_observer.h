@@ -30,7 +30,8 @@ class EventObserver {
  public:
   using Callback = std::function<absl::Status(const Event&)>;
 
-  // `log` must outlive the observer: end it before the store is closed.
+  // `log` must outlive the observer: end it before the store is closed. Throws std::system_error
+  // when there can be no more threads.
   EventObserver(EventLog& log, absl::string_view consumer, Callback callback);
 
   // Waits for the callback under way. What is left is told to the next observer of that name.
