@@ -45,6 +45,14 @@ def _libraries():
         overlay = {Label("//third_party:nlohmann_json.BUILD"): "BUILD.bazel"},
         package = "nlohmann-json3-dev",
     )
+    _maybe(
+        debian_repository,
+        name = "sqlite3",
+        files = {"include/sqlite3.h": "/usr/include/sqlite3.h"},
+        libraries = ["libsqlite3.a"],
+        overlay = {Label("//third_party:sqlite3.BUILD"): "BUILD.bazel"},
+        package = "libsqlite3-dev",
+    )
 
 def _test_libraries():
     _maybe(
