@@ -36,7 +36,8 @@ using SqliteRow = std::vector<SqliteValue>;
 // take its whole transaction with it: that is SQLite's rule, see Rollback().
 //
 // **Who executes SQL of others** must know that SQLite lets it attach any file that the process may
-// open, unless the connection is read-only.
+// open, unless the connection is read-only. SQLite's defensive mode is on: it refuses or
+// ignores the statements that could damage the file.
 class SqliteConnection final : public PinnedConnection {
  public:
   // Discards it, unless it has been given back or discarded.

@@ -140,7 +140,6 @@ absl::Status SqliteHandle::RollbackHeld() {
     if (sqlite3_stmt_busy(statement) != 0) sqlite3_reset(statement);  // says again what step said
   }
   if (sqlite3_get_autocommit(db_) == 0) {
-    const Trusted trusted(*this);
     BATONSTORE_RETURN_IF_ERROR(
         SqliteStatus(sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr), "ROLLBACK"));
   }

@@ -34,7 +34,7 @@ struct SqlitePoolOptions {
   absl::Duration busy_timeout = absl::Seconds(5);
 
   // What every new connection runs first, such as "PRAGMA foreign_keys=ON". A PRAGMA belongs here:
-  // a connection whose user sets one is not reused.
+  // a connection whose user sets one is not reused. Not busy_timeout, which is above.
   std::vector<std::string> setup = {};
 
   // What the deadlines mean; if empty, the wall clock. Called by several threads at once.

@@ -114,6 +114,14 @@ TEST_F(ConnectionTest, IsInWalModeAndSyncsEachCommit) {
   EXPECT_EQ(Ask(*connection, "PRAGMA synchronous"), "2");
 }
 
+TEST_F(ConnectionTest, NoStatementCanDamageTheFile) {
+  const Connection connection = Acquire();
+  EXPECT_THAT(connection->Execute("PRAGMA writable_schema=ON; DELETE FROM sqlite_schema"),
+              HasVerdict(Verdict::kInvalid));
+  Must(connection->Execute("PRAGMA journal_mode=OFF"));
+  EXPECT_EQ(Ask(*connection, "PRAGMA journal_mode"), "wal");
+}
+
 // --- read-only mode
 
 TEST_F(ConnectionTest, ReadOnlyRefusesWrites) {
