@@ -62,6 +62,18 @@ bool IsKind(uint8_t number) {
 
 }  // namespace
 
+std::optional<BatonAddress> ReadBatonAddress(absl::string_view text) {
+  // Version, key id, kind, id and one byte more, so that it comes out even.
+  constexpr size_t kBytes = 15;
+  static_assert(kBytes % 3 == 0 && kBytes >= kIdAt + sizeof(uint64_t));
+  if (text.size() != kBatonLength) return std::nullopt;
+  Bytes bytes;
+  if (!Base64UrlDecode(text.substr(0, Base64UrlLength(kBytes)), {bytes.data(), kBytes})) {
+    return std::nullopt;
+  }
+  return BatonAddress{Load32(bytes, kKeyIdAt), Load64(bytes, kIdAt)};
+}
+
 std::optional<ParsedBaton> ParsedBaton::Parse(absl::string_view text) {
   std::optional<ParsedBaton> baton = ParsedBaton();
   if (!baton->Fill(text)) baton.reset();  // in place: a copy would be felt

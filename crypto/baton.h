@@ -44,6 +44,17 @@ struct BatonClaims {
   friend bool operator==(const BatonClaims&, const BatonClaims&) = default;
 };
 
+// What a text says at the places of a baton's key id and id. Enough to find what to compare the
+// text with, and nothing more: neither its form nor its tag has been looked at.
+struct BatonAddress {
+  uint32_t key_id = 0;
+  uint64_t id = 0;
+};
+
+// Nothing for a text that is not even as long as a baton, or has other characters at those places.
+// Never allocates.
+std::optional<BatonAddress> ReadBatonAddress(absl::string_view text);
+
 // A baton that has the right form, and nothing more: its claims are an unknown's word until
 // `CarriesTagOf` has said true.
 class ParsedBaton {

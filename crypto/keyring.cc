@@ -91,6 +91,12 @@ const Keyring::Key& Keyring::primary() const {
 
 uint32_t Keyring::primary_key_id() const { return primary().id; }
 
+bool Keyring::HasRetired(uint32_t key_id) const {
+  return std::any_of(keys_.begin(), keys_.end(), [key_id](const Key& key) {
+    return key.id == key_id && key.status == KeyStatus::kRetired;
+  });
+}
+
 std::vector<Keyring::KeyInfo> Keyring::Keys() const {
   std::vector<KeyInfo> infos;
   for (const Key& key : keys_) infos.push_back({key.id, key.status});

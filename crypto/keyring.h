@@ -45,6 +45,9 @@ class Keyring {
   // whose it is, is for the caller to check. Never allocates, refusing included.
   absl::StatusOr<BatonClaims> Verify(absl::string_view baton) const;
 
+  // Whether batons of this key are LOST. False for an id that the ring does not have.
+  bool HasRetired(uint32_t key_id) const;
+
   uint32_t primary_key_id() const;
   struct KeyInfo {
     uint32_t id;

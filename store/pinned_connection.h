@@ -1,5 +1,5 @@
-// What a stream holds of a database: a connection for a transaction over many requests, and the
-// capture of its changes. Implemented by the integrations.
+// What a stream holds of a database: a connection that it has for itself, and perhaps a capture of
+// what changes through it. Implemented by whoever has a database; see integrations/.
 
 #ifndef BATONSTORE_STORE_PINNED_CONNECTION_H_
 #define BATONSTORE_STORE_PINNED_CONNECTION_H_
@@ -9,20 +9,35 @@
 
 namespace batonstore {
 
-// One connection to a database, pinned by a stream for a transaction over many requests.
+// A connection taken out of a pool for the life of one stream. Used by one thread at a time, which
+// need not be the same one always; no lock of batonstore's is held during any of its calls.
+//
+// Whoever has pinned it ends it like this, however the stream ends: Rollback, and then exactly one
+// of ReturnToPool, if that was OK and in time, or Discard. Then it is destroyed.
 class PinnedConnection {
  public:
   virtual ~PinnedConnection() = default;
-  // Undoes what is open, by `deadline`; an error when it could not (then Discard follows).
+
+  // Undoes the open transaction, if there is one, and takes back every mode that was set for the
+  // stream (read only and the like), so that the next user finds the connection as new. Called
+  // also for a stream that has committed, or has done nothing.
+  //
+  // `deadline` is a time of the wall clock, for the calls that want one; what counts is how long
+  // this takes in elapsed time. It must return by then, since who closes the stream waits for it.
+  // An error, an exception and being late all lead to Discard.
   virtual absl::Status Rollback(absl::Time deadline) = 0;
-  // Gives the connection back, clean. Called once, after a Rollback that was OK or when nothing is
-  // open.
+
+  // The connection is clean: others may have it. Must not throw.
   virtual void ReturnToPool() = 0;
-  // Closes the connection for good. Called once instead of ReturnToPool.
+
+  // Nobody knows what state the connection is in: close it. Must not throw.
   virtual void Discard() = 0;
 };
 
-// Captures what a stream changes; closed (destroyed) before its connection goes back.
+// Records what a stream changes on its connection, for who takes it. Its destructor closes it,
+// which must not throw. A stream closes the capture that nobody has taken before it rolls its
+// connection back; who has taken it closes it before ending the turn, since it may be of no use, or
+// not even safe to touch, once the connection is gone.
 class Capture {
  public:
   virtual ~Capture() = default;

@@ -1,0 +1,253 @@
+// How streams come to be and go from turn to turn; stream_endings.cc is about how they end.
+
+#include "batonstore/store/stream_registry.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <exception>
+#include <new>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "batonstore/base/status_macros.h"
+#include "batonstore/base/verdict.h"
+#include "batonstore/crypto/baton.h"
+#include "batonstore/crypto/secret_bytes.h"
+#include "batonstore/store/session.h"
+
+namespace batonstore {
+namespace {
+
+// Built once, so that refusing allocates nothing: an attacker's flood is no load on the heap.
+struct Refusals {
+  absl::Status forged = Refuse(Verdict::kForged, "this store never signed that baton");
+  absl::Status not_a_stream = Refuse(Verdict::kForged, "the baton is not one of a stream");
+  absl::Status key_retired =
+      Refuse(Verdict::kLost, "the key that signed this baton is retired; open a new stream");
+  absl::Status earlier_epoch =
+      Refuse(Verdict::kLost, "the store was opened anew, which rolled the stream back");
+  absl::Status not_found = Refuse(Verdict::kNotFound, "the stream has ended");
+  absl::Status wrong_database =
+      Refuse(Verdict::kWrongDatabase, "the baton is bound to another database");
+  absl::Status wrong_principal =
+      Refuse(Verdict::kWrongPrincipal, "the baton is bound to another principal");
+  absl::Status expired =
+      Refuse(Verdict::kExpired, "the stream was idle for too long, or is too old");
+  absl::Status replayed = Refuse(Verdict::kReplayed, "the baton is of an earlier turn");
+  absl::Status no_memory = Refuse(Verdict::kTooMany, "no memory for another stream");
+  absl::Status busy = Refuse(Verdict::kBusy, "another turn of the stream is under way; retry");
+};
+const Refusals& Refused() {
+  static const Refusals* const kRefusals = new Refusals;
+  return *kRefusals;
+}
+
+absl::Status TooLong(absl::string_view field, size_t limit) {
+  return Refuse(Verdict::kInvalid,
+                absl::StrCat("the stream's ", field, " has more than ", limit, " bytes"));
+}
+
+absl::Status CheckSpec(const OpenStream& spec, const StreamHoldings& holdings) {
+  if (spec.database.size() > kMaxDatabaseBytes) return TooLong("database", kMaxDatabaseBytes);
+  if (spec.principal.size() > kMaxPrincipalBytes) return TooLong("principal", kMaxPrincipalBytes);
+  if (spec.connect != nullptr && holdings.connection != nullptr) {
+    return Refuse(Verdict::kInvalid, "give a connection or a factory of one, not both");
+  }
+  return absl::OkStatus();
+}
+
+bool IsTaken(SlotState state) { return state == SlotState::kIdle || state == SlotState::kBusy; }
+
+}  // namespace
+
+StreamRegistry::StreamRegistry(const StreamHost& host, Clock& clock, const StreamOptions& options)
+    : host_(host),
+      clock_(clock),
+      options_(options.WithDefaults()),
+      epoch_(host.Epoch()),
+      pid_(getpid()) {
+  Refused();  // so that the first refusal does not allocate either
+}
+
+StreamRegistry::~StreamRegistry() {
+  Shut();
+  if (IsForkedChild()) slots_.Leak();  // even closing a connection might disturb the parent's
+}
+
+bool StreamRegistry::IsForkedChild() const { return getpid() != pid_; }
+
+// ---- Opening ----
+
+absl::StatusOr<StreamTurn> StreamRegistry::Open(OpenStream spec) {
+  // From here on what the caller holds is ours to give back, whatever happens.
+  StreamHoldings holdings{.connection = std::move(spec.connection),
+                          .on_release = std::move(spec.on_release)};
+  absl::StatusOr<StreamTurn> opened = OpenHolding(spec, holdings);
+  if (!opened.ok()) holdings.GiveBack(clock_, options_.rollback_timeout).IgnoreError();
+  return opened;
+}
+
+absl::StatusOr<StreamTurn> StreamRegistry::OpenHolding(OpenStream& spec, StreamHoldings& holdings) {
+  BATONSTORE_RETURN_IF_ERROR(host_.Usable());
+  BATONSTORE_RETURN_IF_ERROR(CheckSpec(spec, holdings));
+  const absl::Duration timeout = spec.deadline == absl::InfiniteFuture()
+                                     ? absl::InfiniteDuration()
+                                     : spec.deadline - clock_.Wall();
+  BATONSTORE_ASSIGN_OR_RETURN(StreamSlot* const slot, Occupy(spec));
+  if (absl::Status pinned = Pin(spec, timeout, holdings); !pinned.ok()) {
+    // The place is free only when nothing stands behind it any more.
+    holdings.GiveBack(clock_, options_.rollback_timeout).IgnoreError();
+    Vacate(*slot);
+    return pinned;
+  }
+  slot->holdings = std::move(holdings);
+  MutexLock lock(slot->mu);
+  return StreamTurn(*this, *slot, slot->id, slot->next_generation);
+}
+
+absl::Status StreamRegistry::Pin(const OpenStream& spec, absl::Duration timeout,
+                                 StreamHoldings& holdings) const {
+  if (spec.connect == nullptr) return absl::OkStatus();
+  if (timeout <= absl::ZeroDuration()) {
+    return Refuse(Verdict::kBusy, "the deadline for a connection has passed already");
+  }
+  const absl::Duration began = clock_.SinceBoot();
+  try {
+    BATONSTORE_ASSIGN_OR_RETURN(holdings.connection, spec.connect(spec.deadline));
+  } catch (const std::bad_alloc&) {
+    return Refused().no_memory;
+  } catch (const std::exception& thrown) {
+    return Refuse(Verdict::kIo, absl::StrCat("the connection factory threw: ", thrown.what()));
+  } catch (...) {
+    return Refuse(Verdict::kIo, "the connection factory threw");
+  }
+  if (clock_.SinceBoot() - began > timeout) {
+    return Refuse(Verdict::kBusy, "the connection came after the deadline; retry");
+  }
+  return absl::OkStatus();
+}
+
+// Takes a place under the database's limit, and a slot.
+absl::StatusOr<StreamSlot*> StreamRegistry::Occupy(OpenStream& spec) try {
+  const absl::Duration now = clock_.SinceBootCoarse();
+  MutexLock lock(mu_);
+  if (shut_) return Refuse(Verdict::kClosed, "the streams are closed");
+  const auto database = databases_.try_emplace(std::move(spec.database), 0).first;
+  if (database->second >= options_.max_per_database) {
+    return Refuse(Verdict::kTooMany, absl::StrCat("the database has ", options_.max_per_database,
+                                                  " streams, which is as many as it may"));
+  }
+  const absl::Cleanup drop_if_unused = [&]() ABSL_NO_THREAD_SAFETY_ANALYSIS {
+    if (database->second == 0) databases_.erase(database);
+  };
+  BATONSTORE_ASSIGN_OR_RETURN(StreamSlot* const taken, TakeSlot());
+  ++database->second;
+  ++taken_;
+  StreamSlot& slot = *taken;
+  MutexLock slot_lock(slot.mu);
+  slot.state = SlotState::kBusy;
+  slot.next_generation = 0;
+  slot.has_baton = false;
+  slot.read_only = spec.read_only;
+  slot.principal = std::move(spec.principal);
+  slot.database = &database->first;
+  slot.opened = now;
+  slot.last_used = now;
+  return &slot;
+} catch (const std::bad_alloc&) {
+  return Refused().no_memory;
+}
+
+absl::StatusOr<StreamSlot*> StreamRegistry::TakeSlot() {
+  if (first_free_ != StreamSlot::kMaxSlots) {
+    StreamSlot* const slot = slots_.Find(first_free_);
+    first_free_ = slot->next_free;
+    return slot;
+  }
+  if (slots_.size() == StreamSlot::kMaxSlots) {
+    return Refuse(Verdict::kTooMany, "there are as many streams as one process can have");
+  }
+  StreamSlot& slot = slots_.Grow();
+  queue_.Reserve(slots_.capacity());  // so that the queue never allocates, and so never throws
+  return &slot;
+}
+
+// ---- Turns ----
+
+absl::StatusOr<StreamTurn> StreamRegistry::Resume(absl::string_view baton,
+                                                  absl::string_view database,
+                                                  absl::string_view principal) {
+  BATONSTORE_RETURN_IF_ERROR(host_.Usable());
+  const absl::Duration now = clock_.SinceBootCoarse();
+  const std::optional<BatonAddress> address = ReadBatonAddress(baton);
+  if (!address.has_value()) return Refused().forged;
+  if (StreamSlot* const slot = slots_.Find(StreamSlot::IndexOf(address->id)); slot != nullptr) {
+    MutexLock lock(slot->mu);
+    // Byte for byte what was minted for this very turn: all of it is right, and of this epoch.
+    if (slot->id == address->id && IsTaken(slot->state) && slot->has_baton &&
+        EqualInConstantTime(baton, {slot->baton.data(), slot->baton.size()})) {
+      if (host_.Ring().HasRetired(address->key_id)) return Refused().key_retired;
+      return Take(*slot, database, principal, slot->next_generation - 1, now);
+    }
+  }
+  return ResumeUnexpected(baton, database, principal, now);
+}
+
+// With a baton that no stream waits for: says why not. Only a MAC tells what it is.
+absl::StatusOr<StreamTurn> StreamRegistry::ResumeUnexpected(absl::string_view baton,
+                                                            absl::string_view database,
+                                                            absl::string_view principal,
+                                                            absl::Duration now) {
+  BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims, host_.Ring().Verify(baton));
+  if (claims.kind != BatonKind::kStream) return Refused().not_a_stream;
+  if (claims.epoch != epoch_) return Refused().earlier_epoch;
+  StreamSlot* const slot = slots_.Find(StreamSlot::IndexOf(claims.id));
+  if (slot == nullptr) return Refused().not_found;
+  MutexLock lock(slot->mu);
+  if (slot->id != claims.id || !IsTaken(slot->state)) return Refused().not_found;
+  return Take(*slot, database, principal, claims.generation, now);
+}
+
+// REQUIRES: the stream lives, and the baton is authentic.
+absl::StatusOr<StreamTurn> StreamRegistry::Take(StreamSlot& slot, absl::string_view database,
+                                                absl::string_view principal, uint64_t generation,
+                                                absl::Duration now) {
+  if (*slot.database != database) return Refused().wrong_database;
+  if (slot.principal != principal) return Refused().wrong_principal;
+  const bool is_busy = slot.state == SlotState::kBusy;
+  if (now >= (is_busy ? slot.opened + options_.max_age : slot.due)) return Refused().expired;
+  const bool is_peeked = is_busy && generation == slot.next_generation;
+  if (generation + 1 != slot.next_generation && !is_peeked) return Refused().replayed;
+  if (is_busy) return Refused().busy;
+  slot.state = SlotState::kBusy;
+  return StreamTurn(*this, slot, slot.id, slot.next_generation);
+}
+
+// Makes `baton` the one for the next turn, and ends this one; if it refuses, it has done nothing.
+absl::Status StreamRegistry::HandOn(StreamSlot& slot, absl::string_view baton) {
+  BATONSTORE_RETURN_IF_ERROR(host_.Usable());
+  const absl::Duration now = clock_.SinceBootCoarse();
+  const absl::Duration due = std::min(now + options_.idle_timeout, slot.opened + options_.max_age);
+  uint32_t index = 0;
+  {
+    MutexLock lock(slot.mu);
+    if (slot.state == SlotState::kDoomed) {
+      return Refuse(Verdict::kLost, "the stream was killed while its turn was under way");
+    }
+    std::copy(baton.begin(), baton.end(), slot.baton.begin());
+    slot.has_baton = true;
+    ++slot.next_generation;
+    slot.last_used = now;
+    slot.due = due;
+    slot.state = SlotState::kIdle;
+    if (std::exchange(slot.is_queued, true)) return absl::OkStatus();
+    index = StreamSlot::IndexOf(slot.id);
+  }
+  MutexLock lock(mu_);
+  queue_.Push(due, index);
+  return absl::OkStatus();
+}
+
+}  // namespace batonstore

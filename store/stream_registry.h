@@ -1,0 +1,217 @@
+// Streams: live uses of a database by a principal, each with a connection of its own for as long as
+// it lives, addressed over stateless requests by a baton that changes at every use.
+//
+//   absl::StatusOr<StreamTurn> turn = streams.Open({.database = "accounts", .principal = "alice",
+//                                                   .connect = ...});
+//   ...
+//   absl::StatusOr<std::string> baton = turn->Finish();  // to the client
+//   ...                                                  // its next request, on another thread
+//   absl::StatusOr<StreamTurn> next = streams.Resume(*baton, "accounts", "alice");
+//
+// Streams are in memory. A restart rolls all of them back, and their batons are LOST.
+
+#ifndef BATONSTORE_STORE_STREAM_REGISTRY_H_
+#define BATONSTORE_STORE_STREAM_REGISTRY_H_
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/node_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "batonstore/base/clock.h"
+#include "batonstore/base/mutex.h"
+#include "batonstore/crypto/keyring.h"
+#include "batonstore/store/deadline_queue.h"
+#include "batonstore/store/pinned_connection.h"
+#include "batonstore/store/stream_options.h"
+#include "batonstore/store/stream_slots.h"
+#include "batonstore/store/stream_turn.h"
+
+namespace batonstore {
+
+// What the registry asks of the store whose streams it keeps. Thread-safe; asked at every turn.
+class StreamHost {
+ public:
+  virtual ~StreamHost() = default;
+
+  // The epoch that batons carry: an authentic one of another epoch is LOST. Always the same.
+  virtual uint64_t Epoch() const = 0;
+
+  // The ring in force. One that was replaced stays valid as long as the host.
+  virtual const Keyring& Ring() const = 0;
+
+  // OK, or why the streams are lost: POISONED or CLOSED. Takes no lock.
+  virtual absl::Status Usable() const = 0;
+};
+
+// Pins a connection, by `deadline` (of the wall clock; what counts is elapsed time). An error is
+// handed to the caller of Open as it is.
+using ConnectionFactory =
+    std::function<absl::StatusOr<std::unique_ptr<PinnedConnection>>(absl::Time deadline)>;
+
+struct OpenStream {
+  std::string database = {};   // up to kMaxDatabaseBytes
+  std::string principal = {};  // up to kMaxPrincipalBytes
+  bool read_only = false;      // told to whoever asks; making it so is the connection's part
+
+  // The connection: one that is pinned already, or a factory that is called once there is a place
+  // for the stream. Or neither, but not both.
+  std::unique_ptr<PinnedConnection> connection = nullptr;
+  ConnectionFactory connect = nullptr;
+  absl::Time deadline = absl::InfiniteFuture();
+
+  // Lets go of the caller's hold on the database, taken before Open. Called exactly once, however
+  // the stream ends, and also when it does not come to be: after the connection has gone back, with
+  // no lock held, by the thread that ends the stream. Must not throw, nor call CloseAll or Shut.
+  std::function<void()> on_release = nullptr;
+};
+
+struct StreamInfo {
+  uint64_t id = 0;
+  std::string database;
+  std::string principal;
+  bool read_only = false;
+  bool busy = false;    // a turn is under way, or it is being opened, or ended
+  absl::Duration age;   // since Open
+  absl::Duration idle;  // since its last turn; zero while busy
+};
+
+// Every field that is set must match.
+struct StreamFilter {
+  std::optional<std::string> database = std::nullopt;
+  std::optional<std::string> principal = std::nullopt;
+  std::optional<bool> busy = std::nullopt;
+};
+
+enum class WhenBusy : uint8_t { kLeave, kKillWhenReleased };
+enum class Killed : uint8_t {
+  kNotFound,      // no such stream
+  kBusy,          // in use, and left alone
+  kKilled,        // it was idle; its rollback is over
+  kWhenReleased,  // in use: it ends with its turn, and nobody can resume it any more
+};
+
+// Thread-safe. Resuming and finishing take no lock but the stream's own, so that different streams
+// do not meet. Rollbacks, factories and callbacks run with no lock held.
+//
+// In a forked child the streams are the parent's: everything is refused, and nothing rolled back.
+class StreamRegistry {
+ public:
+  // Host and clock must outlive the registry.
+  StreamRegistry(const StreamHost& host, Clock& clock, const StreamOptions& options = {});
+
+  // As Shut(). REQUIRES: every turn is over.
+  ~StreamRegistry();
+  StreamRegistry(const StreamRegistry&) = delete;
+  StreamRegistry& operator=(const StreamRegistry&) = delete;
+
+  // A new stream, in its first turn. The place under the database's limit is taken before the
+  // connection is pinned. On every error the place is free again, the connection rolled back and
+  // returned, the hold released, before this returns.
+  //   INVALID   a field is too long, or there are both a connection and a factory
+  //   TOO_MANY  the database has as many streams as it may, or memory is short
+  //   BUSY      the deadline has passed: before the factory was called, or when it returned
+  //   IO        the factory threw
+  //   POISONED, CLOSED  the store's own
+  absl::StatusOr<StreamTurn> Open(OpenStream spec);
+
+  // Takes the next turn of the stream that `baton` names. Checked in this order, so that a stolen
+  // baton tells a thief nothing; a refusal uses nothing up, refreshes nothing, changes nothing:
+  //   FORGED    the form, the key id, the tag or the kind is wrong
+  //   LOST      authentic, but of an earlier epoch, or its signing key is retired
+  //   NOT_FOUND the stream has ended, or ends with the turn that is under way
+  //   WRONG_DATABASE, WRONG_PRINCIPAL
+  //   EXPIRED   idle for too long, or too old, whether or not the reaper has been there
+  //   REPLAYED  a baton of an earlier turn
+  //   BUSY      another turn is under way: retry
+  //   POISONED, CLOSED  the store's own; before all others
+  // To a client, answer with WireStatus() of what comes back. Never allocates.
+  absl::StatusOr<StreamTurn> Resume(absl::string_view baton, absl::string_view database,
+                                    absl::string_view principal);
+
+  // Every stream that has a place, each as it is when it is looked at.
+  std::vector<StreamInfo> List(const StreamFilter& filter = {}) const;
+
+  // How many List() would find. At once for no filter, or for one of the database alone.
+  size_t Count(const StreamFilter& filter = {}) const;
+
+  // Ends a stream, and waits for its rollback; what a busy one comes to is the caller's choice.
+  Killed Kill(uint64_t id, WhenBusy when_busy = WhenBusy::kKillWhenReleased);
+
+  // Ends every idle stream and waits until all that are being ended, by anyone, are rolled back;
+  // busy ones end with their turns. How many it ended itself.
+  size_t CloseAll();
+
+  // CloseAll(), and every later Open is CLOSED. Doing it twice is the same as once.
+  void Shut();
+
+  // Ends what has been idle for too long or is too old, but for busy streams, and waits for the
+  // rollbacks; how many. Costs nothing for what is not due, but that a stream in use is looked at
+  // once every idle timeout. Ends all streams of a store that is POISONED or CLOSED.
+  size_t Reap();
+
+ private:
+  friend class StreamTurn;
+  using Databases = absl::node_hash_map<std::string, int64_t>;  // streams that have a place
+
+  absl::StatusOr<StreamTurn> OpenHolding(OpenStream& spec, StreamHoldings& holdings);
+  absl::Status Pin(const OpenStream& spec, absl::Duration timeout, StreamHoldings& holdings) const;
+  absl::StatusOr<StreamSlot*> Occupy(OpenStream& spec);
+  absl::StatusOr<StreamSlot*> TakeSlot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Vacate(StreamSlot& slot);
+
+  absl::StatusOr<StreamTurn> ResumeUnexpected(absl::string_view baton, absl::string_view database,
+                                              absl::string_view principal, absl::Duration now);
+  absl::StatusOr<StreamTurn> Take(StreamSlot& slot, absl::string_view database,
+                                  absl::string_view principal, uint64_t generation,
+                                  absl::Duration now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(slot.mu);
+
+  absl::Status HandOn(StreamSlot& slot, absl::string_view baton);
+  absl::Status EndTurn(StreamSlot& slot);
+  absl::Status End(StreamSlot& slot);
+
+  bool ReapOne(uint32_t index, absl::Duration now);
+  std::optional<uint32_t> NextDue(absl::Duration now);
+  void WaitWhileEnding(StreamSlot& slot);
+  uint32_t Slots() const;
+  bool IsForkedChild() const;
+
+  // Constant after construction.
+  const StreamHost& host_;
+  Clock& clock_;
+  const StreamOptions options_;  // with defaults
+  const uint64_t epoch_;
+  const pid_t pid_;
+
+  // Grows under mu_, is read without. Its slots have locks of their own: mu_ may be held when one
+  // of them is taken, never the other way round.
+  StreamSlots slots_;
+
+  // Apart from the above, which every turn reads.
+  alignas(64) mutable Mutex mu_;
+  CondVar ended_;  // a slot has become free
+  bool shut_ ABSL_GUARDED_BY(mu_) = false;
+  Databases databases_ ABSL_GUARDED_BY(mu_);  // only those that have a stream
+  size_t taken_ ABSL_GUARDED_BY(mu_) = 0;     // slots
+  uint32_t first_free_ ABSL_GUARDED_BY(mu_) = StreamSlot::kMaxSlots;  // a list through next_free
+
+  // At most one entry for each slot, which stays when the slot changes hands: whoever comes next
+  // is due later. So resuming and finishing leave the queue alone; the reaper, finding a slot that
+  // is not due yet, puts it back.
+  DeadlineQueue queue_ ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace batonstore
+
+#endif  // BATONSTORE_STORE_STREAM_REGISTRY_H_

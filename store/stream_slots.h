@@ -1,0 +1,107 @@
+// Where live streams lie: slots that never move, each with a lock of its own, found by number
+// without any other lock.
+
+#ifndef BATONSTORE_STORE_STREAM_SLOTS_H_
+#define BATONSTORE_STORE_STREAM_SLOTS_H_
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/time/time.h"
+#include "batonstore/base/mutex.h"
+#include "batonstore/crypto/baton.h"
+#include "batonstore/store/sql_cache.h"
+#include "batonstore/store/stream_holdings.h"
+
+namespace batonstore {
+
+// free -> busy: Open. idle <-> busy: Resume and Finish. idle -> ending: Kill, CloseAll, Reap.
+// busy -> doomed: Kill, CloseAll. busy, doomed -> ending: Close, or dropping the turn.
+// ending -> free: everything has been given back.
+enum class SlotState : uint8_t {
+  kFree,
+  kIdle,    // waits for its next turn
+  kBusy,    // a turn holds it, or it is being opened
+  kDoomed,  // busy, and ends with its turn
+  kEnding,  // what it holds is being given back
+};
+
+// Whoever puts the state to busy or ending, under the lock, is from then on the stream's holder,
+// the only one that touches what belongs to the holder; so rollbacks need no lock.
+struct alignas(64) StreamSlot {
+  static constexpr int kIndexBits = 20;  // of an id: the slot; above them how often it was taken
+  static constexpr uint32_t kMaxSlots = uint32_t{1} << kIndexBits;
+  static constexpr uint64_t kOneTaking = uint64_t{1} << kIndexBits;
+
+  static uint32_t IndexOf(uint64_t id) { return static_cast<uint32_t>(id & (kMaxSlots - 1)); }
+
+  Mutex mu;
+  uint64_t id ABSL_GUARDED_BY(mu) = 0;  // of the stream that is here, or else that comes next
+  uint64_t next_generation ABSL_GUARDED_BY(mu) = 0;  // of the baton that the next Finish hands on
+  SlotState state ABSL_GUARDED_BY(mu) = SlotState::kFree;
+  bool has_baton ABSL_GUARDED_BY(mu) = false;  // false during the turn that opened the stream
+  bool is_queued ABSL_GUARDED_BY(mu) = false;  // for the reaper, at `due` or earlier
+
+  // Constant while the slot is taken.
+  bool read_only = false;
+
+  // The one baton that is good for the next turn, or was for the one under way.
+  std::array<char, kBatonLength> baton ABSL_GUARDED_BY(mu) = {};
+
+  // Constant while the slot is taken.
+  std::string principal;
+  const std::string* database = nullptr;  // kept by the registry
+  absl::Duration opened;
+
+  absl::Duration due ABSL_GUARDED_BY(mu);  // when it is idle for too long, or too old
+  absl::Duration last_used ABSL_GUARDED_BY(mu);
+
+  // The holder's.
+  std::unique_ptr<SqlCache> sql;
+  StreamHoldings holdings;  // the capture: under the lock too
+
+  // The registry's, under its lock.
+  uint32_t next_free = kMaxSlots;
+};
+
+// Grows, and never shrinks: a slot lives as long as the table.
+class StreamSlots {
+ public:
+  // How many there are, all of them in use or on the registry's free list; and how many there may
+  // be before Grow() has to allocate. Not thread-safe with Grow().
+  uint32_t size() const { return size_; }
+  uint32_t capacity() const { return capacity_; }
+
+  // A new slot, with its id set; its number is the old size(). REQUIRES: size() is below
+  // StreamSlot::kMaxSlots, no other call of Grow() is under way. May throw std::bad_alloc, and has
+  // done nothing then.
+  StreamSlot& Grow();
+
+  // From here on the slots, and all that they hold, live for ever.
+  void Leak();
+
+  // Null if there is no memory for that slot yet; else the slot, which may be free. Takes no lock.
+  StreamSlot* Find(uint32_t index) const {
+    StreamSlot* const chunk = chunks_[index / kChunk].load(std::memory_order_acquire);
+    return chunk == nullptr ? nullptr : chunk + index % kChunk;
+  }
+
+ private:
+  static constexpr uint32_t kChunk = 1024;
+  static constexpr uint32_t kChunks = StreamSlot::kMaxSlots / kChunk;
+
+  std::array<std::atomic<StreamSlot*>, kChunks> chunks_ = {};
+  std::vector<std::unique_ptr<StreamSlot[]>> owned_;  // what they point to
+  uint32_t size_ = 0;
+  uint32_t capacity_ = 0;
+};
+
+}  // namespace batonstore
+
+#endif  // BATONSTORE_STORE_STREAM_SLOTS_H_

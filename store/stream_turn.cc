@@ -1,0 +1,130 @@
+#include "batonstore/store/stream_turn.h"
+
+#include <new>
+#include <utility>
+
+#include "batonstore/base/verdict.h"
+#include "batonstore/crypto/baton.h"
+#include "batonstore/store/stream_registry.h"
+#include "batonstore/store/stream_slots.h"
+
+namespace batonstore {
+namespace {
+
+absl::Status IsOver() { return Refuse(Verdict::kInvalid, "this turn is over"); }
+
+// Built before memory is short.
+const absl::Status& NoMemory() {
+  static const absl::Status* const kStatus =
+      new absl::Status(Refuse(Verdict::kTooMany, "no memory for that"));
+  return *kStatus;
+}
+
+}  // namespace
+
+StreamTurn::StreamTurn(StreamTurn&& other) noexcept
+    : registry_(other.registry_),
+      slot_(std::exchange(other.slot_, nullptr)),
+      id_(other.id_),
+      next_generation_(other.next_generation_),
+      next_(std::move(other.next_)) {}
+
+StreamTurn& StreamTurn::operator=(StreamTurn&& other) noexcept {
+  if (this == &other) return *this;
+  if (is_under_way()) Close().IgnoreError();
+  registry_ = other.registry_;
+  slot_ = std::exchange(other.slot_, nullptr);
+  id_ = other.id_;
+  next_generation_ = other.next_generation_;
+  next_ = std::move(other.next_);
+  return *this;
+}
+
+StreamTurn::~StreamTurn() {
+  if (is_under_way()) Close().IgnoreError();
+}
+
+absl::Status StreamTurn::MintNext() try {
+  if (!is_under_way()) return IsOver();
+  if (!next_.empty()) return absl::OkStatus();
+  if (next_generation_ >= registry_->options_.max_batons) {
+    return Refuse(Verdict::kExpired, "the stream has handed on as many batons as it may");
+  }
+  next_ =
+      registry_->host_.Ring().Mint({BatonKind::kStream, id_, next_generation_, registry_->epoch_});
+  return absl::OkStatus();
+} catch (const std::bad_alloc&) {
+  return NoMemory();
+}
+
+absl::StatusOr<std::string> StreamTurn::PeekBaton() {
+  if (absl::Status minted = MintNext(); !minted.ok()) return minted;
+  return next_;
+}
+
+absl::StatusOr<std::string> StreamTurn::Finish() {
+  absl::Status handed_on = MintNext();
+  if (handed_on.ok()) handed_on = registry_->HandOn(*slot_, next_);
+  if (!handed_on.ok()) {
+    if (is_under_way()) Close().IgnoreError();
+    return handed_on;
+  }
+  slot_ = nullptr;
+  return std::move(next_);
+}
+
+absl::Status StreamTurn::Close() {
+  if (!is_under_way()) return IsOver();
+  return registry_->EndTurn(*std::exchange(slot_, nullptr));
+}
+
+const std::string& StreamTurn::database() const { return *slot_->database; }
+const std::string& StreamTurn::principal() const { return slot_->principal; }
+bool StreamTurn::read_only() const { return slot_->read_only; }
+PinnedConnection* StreamTurn::pinned() const { return slot_->holdings.connection.get(); }
+
+absl::Status StreamTurn::StoreSql(int32_t id, absl::string_view text) try {
+  if (!is_under_way()) return IsOver();
+  if (slot_->sql == nullptr) {
+    const StreamOptions& options = registry_->options_;
+    slot_->sql = std::make_unique<SqlCache>(static_cast<size_t>(options.max_sql_texts),
+                                            static_cast<size_t>(options.max_sql_bytes));
+  }
+  return slot_->sql->Store(id, text);
+} catch (const std::bad_alloc&) {
+  return NoMemory();
+}
+
+absl::StatusOr<absl::string_view> StreamTurn::LookupSql(int32_t id) const {
+  if (!is_under_way()) return IsOver();
+  if (slot_->sql == nullptr) return SqlCache(0, 0).Lookup(id);
+  return slot_->sql->Lookup(id);
+}
+
+bool StreamTurn::DropSql(int32_t id) {
+  return is_under_way() && slot_->sql != nullptr && slot_->sql->Drop(id);
+}
+
+absl::Status StreamTurn::SetCapture(std::unique_ptr<Capture> capture) {
+  if (!is_under_way()) return IsOver();
+  MutexLock lock(slot_->mu);
+  if (slot_->holdings.capture != nullptr) {
+    return Refuse(Verdict::kExists, "the stream has a capture already; take that one first");
+  }
+  slot_->holdings.capture = std::move(capture);
+  return absl::OkStatus();
+}
+
+bool StreamTurn::HasCapture() const {
+  if (!is_under_way()) return false;
+  MutexLock lock(slot_->mu);
+  return slot_->holdings.capture != nullptr;
+}
+
+std::unique_ptr<Capture> StreamTurn::TakeCapture() {
+  if (!is_under_way()) return nullptr;
+  MutexLock lock(slot_->mu);
+  return std::move(slot_->holdings.capture);
+}
+
+}  // namespace batonstore
