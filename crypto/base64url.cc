@@ -1,6 +1,7 @@
 #include "batonstore/crypto/base64url.h"
 
 #include <array>
+#include <cstring>
 
 namespace batonstore {
 namespace {
@@ -23,9 +24,23 @@ constexpr PlaceTable TableFor(int shift) {
 }
 constexpr PlaceTable kPlaces[4] = {TableFor(18), TableFor(12), TableFor(6), TableFor(0)};
 
+// The two characters of each 12 bits, in the order in which they stand: half as many look-ups as
+// one by one, which shows in what minting costs. 8 KiB.
+using PairTable = std::array<std::array<char, 2>, 4096>;
+constexpr PairTable PairsOfDigits() {
+  PairTable table{};
+  for (size_t i = 0; i < table.size(); ++i) table[i] = {kAlphabet[i >> 6], kAlphabet[i & 63]};
+  return table;
+}
+constexpr PairTable kPairs = PairsOfDigits();
+
 uint32_t At(int place, char character) { return kPlaces[place][static_cast<uint8_t>(character)]; }
 
 }  // namespace
+
+uint32_t Base64UrlGroup(const char* four) {
+  return At(0, four[0]) | At(1, four[1]) | At(2, four[2]) | At(3, four[3]);
+}
 
 void Base64UrlEncode(absl::Span<const uint8_t> bytes, absl::Span<char> out) {
   const uint8_t* in = bytes.data();
@@ -33,10 +48,8 @@ void Base64UrlEncode(absl::Span<const uint8_t> bytes, absl::Span<char> out) {
   size_t left = bytes.size();
   for (; left >= 3; left -= 3, in += 3, to += 4) {
     const uint32_t group = uint32_t{in[0]} << 16 | uint32_t{in[1]} << 8 | in[2];
-    to[0] = kAlphabet[group >> 18];
-    to[1] = kAlphabet[(group >> 12) & 63];
-    to[2] = kAlphabet[(group >> 6) & 63];
-    to[3] = kAlphabet[group & 63];
+    std::memcpy(to, kPairs[group >> 12].data(), 2);
+    std::memcpy(to + 2, kPairs[group & 4095].data(), 2);
   }
   if (left == 0) return;
   const uint32_t group = uint32_t{in[0]} << 16 | (left == 2 ? uint32_t{in[1]} << 8 : 0);
@@ -52,7 +65,7 @@ bool Base64UrlDecode(absl::string_view text, absl::Span<uint8_t> out) {
   size_t left = out.size();
   uint32_t seen = 0;
   for (; left >= 3; left -= 3, in += 4, to += 3) {
-    const uint32_t group = At(0, in[0]) | At(1, in[1]) | At(2, in[2]) | At(3, in[3]);
+    const uint32_t group = Base64UrlGroup(in);
     seen |= group;
     to[0] = static_cast<uint8_t>(group >> 16);
     to[1] = static_cast<uint8_t>(group >> 8);

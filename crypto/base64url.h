@@ -24,6 +24,12 @@ void Base64UrlEncode(absl::Span<const uint8_t> bytes, absl::Span<char> out);
 // not decode secrets with it.
 bool Base64UrlDecode(absl::string_view text, absl::Span<uint8_t> out);
 
+// The 24 bits that four characters spell, in a register: for who needs a few numbers out of a text
+// and no bytes. With other characters among them bits above those 24 are set, which survive being
+// ORed with the bits of other groups.
+uint32_t Base64UrlGroup(const char* four);
+inline constexpr uint32_t kMaxBase64UrlGroup = (uint32_t{1} << 24) - 1;
+
 }  // namespace batonstore
 
 #endif  // BATONSTORE_CRYPTO_BASE64URL_H_

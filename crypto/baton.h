@@ -49,6 +49,8 @@ struct BatonClaims {
 struct BatonAddress {
   uint32_t key_id = 0;
   uint64_t id = 0;
+
+  friend bool operator==(const BatonAddress&, const BatonAddress&) = default;
 };
 
 // Nothing for a text that is not even as long as a baton, or has other characters at those places.

@@ -32,7 +32,7 @@ State StateAfter(const Block& key, uint8_t pad) {
 }
 
 // Goes on hashing from `state`, one block in.
-HmacSha256::Tag Finish(const State& state, const void* bytes, size_t size) {
+void Finish(const State& state, const void* bytes, size_t size, uint8_t* digest) {
   SHA256_CTX context;
   std::copy(state.begin(), state.end(), context.h);
   context.Nl = SHA256_CBLOCK * 8;  // bits hashed so far
@@ -40,9 +40,7 @@ HmacSha256::Tag Finish(const State& state, const void* bytes, size_t size) {
   context.num = 0;
   context.md_len = SHA256_DIGEST_LENGTH;
   SHA256_Update(&context, bytes, size);
-  HmacSha256::Tag digest;
-  SHA256_Final(digest.data(), &context);
-  return digest;
+  SHA256_Final(digest, &context);
 }
 
 }  // namespace
@@ -67,8 +65,15 @@ HmacSha256::~HmacSha256() {
 }
 
 HmacSha256::Tag HmacSha256::Compute(absl::string_view message) const {
-  const Tag inner = Finish(inner_, message.data(), message.size());
-  return Finish(outer_, inner.data(), inner.size());
+  Tag tag;
+  Compute(message, absl::MakeSpan(tag));
+  return tag;
+}
+
+void HmacSha256::Compute(absl::string_view message, absl::Span<uint8_t> out) const {
+  Tag inner;
+  Finish(inner_, message.data(), message.size(), inner.data());
+  Finish(outer_, inner.data(), inner.size(), out.data());
 }
 
 }  // namespace batonstore

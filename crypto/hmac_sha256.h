@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "batonstore/crypto/secret_bytes.h"
 
 namespace batonstore {
@@ -26,6 +27,9 @@ class HmacSha256 {
   ~HmacSha256();
 
   Tag Compute(absl::string_view message) const;
+
+  // The same, to where the tag is wanted. REQUIRES: out.size() == kTagSize.
+  void Compute(absl::string_view message, absl::Span<uint8_t> out) const;
 
  private:
   using State = std::array<uint32_t, 8>;

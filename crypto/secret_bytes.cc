@@ -43,8 +43,23 @@ bool operator==(const SecretBytes& a, const SecretBytes& b) {
   return EqualInConstantTime(a.Reveal(), b.Reveal());
 }
 
+// Word by word: CRYPTO_memcmp goes byte by byte, which shows in what resuming a stream costs.
 bool EqualInConstantTime(absl::string_view a, absl::string_view b) {
-  return a.size() == b.size() && CRYPTO_memcmp(a.data(), b.data(), a.size()) == 0;
+  if (a.size() != b.size()) return false;
+  uint64_t difference = 0;
+  const auto compare = [&](size_t at, size_t size) {
+    uint64_t of_a = 0;
+    uint64_t of_b = 0;
+    std::memcpy(&of_a, a.data() + at, size);
+    std::memcpy(&of_b, b.data() + at, size);
+    difference |= of_a ^ of_b;
+    // The compiler may not look at it before the end, and so not stop early.
+    asm volatile("" : "+r"(difference));  // NOLINT
+  };
+  size_t at = 0;
+  for (; at + sizeof(uint64_t) <= a.size(); at += sizeof(uint64_t)) compare(at, sizeof(uint64_t));
+  for (; at < a.size(); ++at) compare(at, 1);
+  return difference == 0;
 }
 
 void WipeMemory(void* data, size_t size) { OPENSSL_cleanse(data, size); }

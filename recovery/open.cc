@@ -16,6 +16,7 @@
 #include "batonstore/store/lmdb_environment.h"
 #include "batonstore/store/open_environments.h"
 #include "batonstore/store/store_lock.h"
+#include "batonstore/store/stream_reaper.h"
 #include "batonstore/store/sweeper.h"
 
 namespace batonstore::recovery {
@@ -172,17 +173,29 @@ struct Store::Parts {
   std::unique_ptr<ForkGuard> guard;
   std::unique_ptr<StoreLock> lock;
   std::unique_ptr<SessionStore> sessions;
+  std::unique_ptr<StreamRegistry> streams;
   std::unique_ptr<Sweeper> sweeper;
+  std::unique_ptr<StreamReaper> reaper;
   RecoveryReport report;
 
-  absl::Status StartSweeping(absl::Duration interval) {
-    if (interval == absl::InfiniteDuration()) return absl::OkStatus();
-    try {
-      sweeper = std::make_unique<Sweeper>(*sessions, interval);
-    } catch (const std::system_error&) {
-      return Refuse(Verdict::kTooMany, "there is no thread left to sweep the store");
+  absl::Status StartThreads(const Options& options) try {
+    const absl::Duration reap_every = options.streams.WithDefaults().reap_every;
+    if (options.sweep_every != absl::InfiniteDuration()) {
+      sweeper = std::make_unique<Sweeper>(*sessions, options.sweep_every);
+    }
+    if (reap_every != absl::InfiniteDuration()) {
+      reaper = std::make_unique<StreamReaper>(*streams, reap_every);
     }
     return absl::OkStatus();
+  } catch (const std::system_error&) {
+    return Refuse(Verdict::kTooMany, "there is no thread left to sweep the store");
+  }
+
+  // A forked child has no such threads, but perhaps their locks as they were held then.
+  void StopThreads() {
+    if (guard->in_child) return;
+    if (sweeper != nullptr) sweeper->Stop();
+    if (reaper != nullptr) reaper->Stop();
   }
 };
 
@@ -198,11 +211,13 @@ Store::~Store() {
 
 SessionStore& Store::sessions() { return *parts_->sessions; }
 
+StreamRegistry& Store::streams() { return *parts_->streams; }
+
 const RecoveryReport& Store::report() const { return parts_->report; }
 
 absl::Status Store::Close() {
-  // A forked child has no such thread, but perhaps its lock as it was held then.
-  if (parts_->sweeper != nullptr && !parts_->guard->in_child) parts_->sweeper->Stop();
+  parts_->StopThreads();
+  parts_->streams->Shut();
   absl::Status closed = parts_->sessions->Close();
   parts_->lock->Release();
   return closed;
@@ -225,7 +240,9 @@ absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options) {
   parts->report.duration = options.clock->SinceBoot() - began;
   parts->sessions = std::make_unique<SessionStore>(std::move(result.recovered), *options.key_pairs,
                                                    options.policy);
-  BATONSTORE_RETURN_IF_ERROR(parts->StartSweeping(options.sweep_every));
+  parts->streams = std::make_unique<StreamRegistry>(parts->sessions->stream_host(), *options.clock,
+                                                    options.streams);
+  BATONSTORE_RETURN_IF_ERROR(parts->StartThreads(options));
   return std::unique_ptr<Store>(new Store(std::move(parts)));
 }
 

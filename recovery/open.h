@@ -32,6 +32,8 @@
 #include "batonstore/store/policy.h"
 #include "batonstore/store/session_reader.h"
 #include "batonstore/store/session_store.h"
+#include "batonstore/store/stream_options.h"
+#include "batonstore/store/stream_registry.h"
 
 namespace batonstore::recovery {
 
@@ -69,6 +71,9 @@ struct Options {
   // part.
   absl::Duration sweep_every = absl::Seconds(30);
 
+  // How long streams live and how many there may be; rules of this opening too.
+  StreamOptions streams = {};
+
   // What the outside world is asked for; all must outlive the store. Tests put their own here.
   Clock* clock = &SystemClock();
   RandomSource* random = &SystemRandom();
@@ -84,11 +89,17 @@ class Store {
   Store& operator=(const Store&) = delete;
 
   SessionStore& sessions();
+
+  // The streams, none at first. A store that is POISONED or CLOSED loses them: turns are refused,
+  // and connections rolled back. Their turns must end before the store is destroyed.
+  StreamRegistry& streams();
+
   const RecoveryReport& report() const;
 
-  // Stops sweeping, waits for calls under way, notes that the end was in order, and lets go of the
-  // folder: it can be opened again, here or elsewhere, at once. Every later call of sessions() is
-  // CLOSED. Closing twice is the same as once. This is also the way out of POISONED.
+  // Stops sweeping and reaping, rolls idle streams back (busy ones when their turns end), waits for
+  // calls under way, notes that the end was in order, and lets go of the folder: it can be opened
+  // again, here or elsewhere, at once. Every later call of sessions() is CLOSED. Closing twice is
+  // the same as once. This is also the way out of POISONED.
   absl::Status Close();
 
  private:

@@ -36,6 +36,7 @@
 #include "batonstore/store/policy.h"
 #include "batonstore/store/recovered.h"
 #include "batonstore/store/session_reader.h"
+#include "batonstore/store/stream_host.h"
 #include "batonstore/store/sweep.h"
 
 namespace batonstore {
@@ -67,7 +68,7 @@ struct Saved {
 //
 // Whatever an alias is given to, one whose session has got a new identity answers MOVED for as long
 // as it tells that.
-class SessionStore : public SessionReader {
+class SessionStore : public SessionReader, private StreamHost {
  public:
   // `key_pairs` must outlive the store.
   SessionStore(Recovered recovered, KeyPairSource& key_pairs, const Policy& policy = {});
@@ -219,6 +220,9 @@ class SessionStore : public SessionReader {
   // What has happened, for those who follow it.
   EventLog& events() { return events_; }
 
+  // The one that signs for streams (stream_registry.h); recovery/open.h keeps them.
+  const StreamHost& stream_host() const { return *this; }
+
   // Takes over the wall clock (base/clock.h): sessions expire by it from here on. One that stands
   // behind the store's last recorded time is refused with INVALID: it would bring back what
   // expired.
@@ -249,6 +253,10 @@ class SessionStore : public SessionReader {
   void TellOfReplay(const StoredSession& session, absl::Time now);
   absl::Status ReplaceKeyring(absl::FunctionRef<absl::StatusOr<Keyring>(const Keyring&)> change);
   absl::Status EndOfBatch(Transaction& transaction) const;
+
+  uint64_t Epoch() const override { return recovered_.epoch; }
+  const Keyring& Ring() const override { return *keyring_.load(std::memory_order_acquire); }
+  absl::Status Usable() const override { return engine_.Usable(); }
 
   // Constant after construction.
   const Recovered recovered_;

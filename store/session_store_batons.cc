@@ -13,14 +13,12 @@ absl::StatusOr<std::string> SessionStore::Issue(Alias alias) const {
   const absl::Time now = time_.Now();
   BATONSTORE_ASSIGN_OR_RETURN(const StoredSession session, FindStored(alias));
   BATONSTORE_RETURN_IF_ERROR(CheckUsable(session, now));
-  return keyring_.load(std::memory_order_acquire)
-      ->Mint({BatonKind::kSession, alias.value(), /*generation=*/0, recovered_.epoch});
+  return Ring().Mint({BatonKind::kSession, alias.value(), /*generation=*/0, recovered_.epoch});
 }
 
 absl::StatusOr<Session> SessionStore::Verify(absl::string_view baton, absl::string_view principal,
                                              absl::string_view database) {
-  BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims,
-                              keyring_.load(std::memory_order_acquire)->Verify(baton));
+  BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims, Ring().Verify(baton));
   if (claims.kind != BatonKind::kSession) {
     return Refuse(Verdict::kForged, "the baton is not one of a session");
   }
@@ -81,8 +79,6 @@ absl::Status SessionStore::ReplaceKeyring(
   return absl::OkStatus();
 }
 
-std::vector<Keyring::KeyInfo> SessionStore::SigningKeys() const {
-  return keyring_.load(std::memory_order_acquire)->Keys();
-}
+std::vector<Keyring::KeyInfo> SessionStore::SigningKeys() const { return Ring().Keys(); }
 
 }  // namespace batonstore

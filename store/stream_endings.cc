@@ -34,8 +34,8 @@ absl::Status StreamRegistry::EndTurn(StreamSlot& slot) {
 
 // REQUIRES: the caller has put the state to kEnding.
 absl::Status StreamRegistry::End(StreamSlot& slot) {
-  slot.sql = nullptr;
-  absl::Status given_back = slot.holdings.GiveBack(clock_, options_.rollback_timeout);
+  slot.rest->sql = nullptr;
+  absl::Status given_back = slot.rest->holdings.GiveBack(clock_, options_.rollback_timeout);
   Vacate(slot);
   return given_back;
 }
@@ -178,7 +178,7 @@ std::vector<StreamInfo> StreamRegistry::List(const StreamFilter& filter) const {
                     .principal = slot.principal,
                     .read_only = slot.read_only,
                     .busy = busy,
-                    .age = std::max(now - slot.opened, absl::ZeroDuration()),
+                    .age = std::max(now - slot.rest->opened, absl::ZeroDuration()),
                     .idle = busy ? absl::ZeroDuration()
                                  : std::max(now - slot.last_used, absl::ZeroDuration())});
   }

@@ -1,9 +1,17 @@
 #include "batonstore/store/stream_reaper.h"
 
+#include <algorithm>
+
 namespace batonstore {
+namespace {
+
+// Clocks of condition variables overflow at some point.
+constexpr absl::Duration kLongest = absl::Hours(24);
+
+}  // namespace
 
 StreamReaper::StreamReaper(StreamRegistry& streams, absl::Duration interval)
-    : streams_(streams), interval_(interval), thread_([this] { Run(); }) {}
+    : streams_(streams), interval_(std::min(interval, kLongest)), thread_([this] { Run(); }) {}
 
 StreamReaper::~StreamReaper() {
   Stop();

@@ -24,8 +24,6 @@ namespace {
 struct Refusals {
   absl::Status forged = Refuse(Verdict::kForged, "this store never signed that baton");
   absl::Status not_a_stream = Refuse(Verdict::kForged, "the baton is not one of a stream");
-  absl::Status key_retired =
-      Refuse(Verdict::kLost, "the key that signed this baton is retired; open a new stream");
   absl::Status earlier_epoch =
       Refuse(Verdict::kLost, "the store was opened anew, which rolled the stream back");
   absl::Status not_found = Refuse(Verdict::kNotFound, "the stream has ended");
@@ -102,7 +100,7 @@ absl::StatusOr<StreamTurn> StreamRegistry::OpenHolding(OpenStream& spec, StreamH
     Vacate(*slot);
     return pinned;
   }
-  slot->holdings = std::move(holdings);
+  slot->rest->holdings = std::move(holdings);
   MutexLock lock(slot->mu);
   return StreamTurn(*this, *slot, slot->id, slot->next_generation);
 }
@@ -153,7 +151,8 @@ absl::StatusOr<StreamSlot*> StreamRegistry::Occupy(OpenStream& spec) try {
   slot.read_only = spec.read_only;
   slot.principal = std::move(spec.principal);
   slot.database = &database->first;
-  slot.opened = now;
+  slot.rest->opened = now;
+  slot.too_old = now + options_.max_age;
   slot.last_used = now;
   return &slot;
 } catch (const std::bad_alloc&) {
@@ -179,16 +178,18 @@ absl::StatusOr<StreamSlot*> StreamRegistry::TakeSlot() {
 absl::StatusOr<StreamTurn> StreamRegistry::Resume(absl::string_view baton,
                                                   absl::string_view database,
                                                   absl::string_view principal) {
+  const std::optional<BatonAddress> address = ReadBatonAddress(baton);
+  StreamSlot* const slot =
+      address.has_value() ? slots_.Find(StreamSlot::IndexOf(address->id)) : nullptr;
+  if (slot != nullptr) slot->Prefetch();
+  // Meanwhile what needs no slot.
   BATONSTORE_RETURN_IF_ERROR(host_.Usable());
   const absl::Duration now = clock_.SinceBootCoarse();
-  const std::optional<BatonAddress> address = ReadBatonAddress(baton);
-  if (!address.has_value()) return Refused().forged;
-  if (StreamSlot* const slot = slots_.Find(StreamSlot::IndexOf(address->id)); slot != nullptr) {
+  if (slot != nullptr && !host_.Ring().HasRetired(address->key_id)) {
     MutexLock lock(slot->mu);
     // Byte for byte what was minted for this very turn: all of it is right, and of this epoch.
     if (slot->id == address->id && IsTaken(slot->state) && slot->has_baton &&
         EqualInConstantTime(baton, {slot->baton.data(), slot->baton.size()})) {
-      if (host_.Ring().HasRetired(address->key_id)) return Refused().key_retired;
       return Take(*slot, database, principal, slot->next_generation - 1, now);
     }
   }
@@ -217,7 +218,7 @@ absl::StatusOr<StreamTurn> StreamRegistry::Take(StreamSlot& slot, absl::string_v
   if (*slot.database != database) return Refused().wrong_database;
   if (slot.principal != principal) return Refused().wrong_principal;
   const bool is_busy = slot.state == SlotState::kBusy;
-  if (now >= (is_busy ? slot.opened + options_.max_age : slot.due)) return Refused().expired;
+  if (now >= (is_busy ? slot.too_old : slot.due)) return Refused().expired;
   const bool is_peeked = is_busy && generation == slot.next_generation;
   if (generation + 1 != slot.next_generation && !is_peeked) return Refused().replayed;
   if (is_busy) return Refused().busy;
@@ -229,7 +230,7 @@ absl::StatusOr<StreamTurn> StreamRegistry::Take(StreamSlot& slot, absl::string_v
 absl::Status StreamRegistry::HandOn(StreamSlot& slot, absl::string_view baton) {
   BATONSTORE_RETURN_IF_ERROR(host_.Usable());
   const absl::Duration now = clock_.SinceBootCoarse();
-  const absl::Duration due = std::min(now + options_.idle_timeout, slot.opened + options_.max_age);
+  const absl::Duration due = std::min(now + options_.idle_timeout, slot.too_old);
   uint32_t index = 0;
   {
     MutexLock lock(slot.mu);

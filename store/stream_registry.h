@@ -31,29 +31,14 @@
 #include "absl/time/time.h"
 #include "batonstore/base/clock.h"
 #include "batonstore/base/mutex.h"
-#include "batonstore/crypto/keyring.h"
 #include "batonstore/store/deadline_queue.h"
 #include "batonstore/store/pinned_connection.h"
+#include "batonstore/store/stream_host.h"
 #include "batonstore/store/stream_options.h"
 #include "batonstore/store/stream_slots.h"
 #include "batonstore/store/stream_turn.h"
 
 namespace batonstore {
-
-// What the registry asks of the store whose streams it keeps. Thread-safe; asked at every turn.
-class StreamHost {
- public:
-  virtual ~StreamHost() = default;
-
-  // The epoch that batons carry: an authentic one of another epoch is LOST. Always the same.
-  virtual uint64_t Epoch() const = 0;
-
-  // The ring in force. One that was replaced stays valid as long as the host.
-  virtual const Keyring& Ring() const = 0;
-
-  // OK, or why the streams are lost: POISONED or CLOSED. Takes no lock.
-  virtual absl::Status Usable() const = 0;
-};
 
 // Pins a connection, by `deadline` (of the wall clock; what counts is elapsed time). An error is
 // handed to the caller of Open as it is.

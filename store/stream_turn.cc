@@ -81,50 +81,50 @@ absl::Status StreamTurn::Close() {
 const std::string& StreamTurn::database() const { return *slot_->database; }
 const std::string& StreamTurn::principal() const { return slot_->principal; }
 bool StreamTurn::read_only() const { return slot_->read_only; }
-PinnedConnection* StreamTurn::pinned() const { return slot_->holdings.connection.get(); }
+PinnedConnection* StreamTurn::pinned() const { return slot_->rest->holdings.connection.get(); }
 
 absl::Status StreamTurn::StoreSql(int32_t id, absl::string_view text) try {
   if (!is_under_way()) return IsOver();
-  if (slot_->sql == nullptr) {
+  if (slot_->rest->sql == nullptr) {
     const StreamOptions& options = registry_->options_;
-    slot_->sql = std::make_unique<SqlCache>(static_cast<size_t>(options.max_sql_texts),
-                                            static_cast<size_t>(options.max_sql_bytes));
+    slot_->rest->sql = std::make_unique<SqlCache>(static_cast<size_t>(options.max_sql_texts),
+                                                  static_cast<size_t>(options.max_sql_bytes));
   }
-  return slot_->sql->Store(id, text);
+  return slot_->rest->sql->Store(id, text);
 } catch (const std::bad_alloc&) {
   return NoMemory();
 }
 
 absl::StatusOr<absl::string_view> StreamTurn::LookupSql(int32_t id) const {
   if (!is_under_way()) return IsOver();
-  if (slot_->sql == nullptr) return SqlCache(0, 0).Lookup(id);
-  return slot_->sql->Lookup(id);
+  if (slot_->rest->sql == nullptr) return SqlCache(0, 0).Lookup(id);
+  return slot_->rest->sql->Lookup(id);
 }
 
 bool StreamTurn::DropSql(int32_t id) {
-  return is_under_way() && slot_->sql != nullptr && slot_->sql->Drop(id);
+  return is_under_way() && slot_->rest->sql != nullptr && slot_->rest->sql->Drop(id);
 }
 
 absl::Status StreamTurn::SetCapture(std::unique_ptr<Capture> capture) {
   if (!is_under_way()) return IsOver();
   MutexLock lock(slot_->mu);
-  if (slot_->holdings.capture != nullptr) {
+  if (slot_->rest->holdings.capture != nullptr) {
     return Refuse(Verdict::kExists, "the stream has a capture already; take that one first");
   }
-  slot_->holdings.capture = std::move(capture);
+  slot_->rest->holdings.capture = std::move(capture);
   return absl::OkStatus();
 }
 
 bool StreamTurn::HasCapture() const {
   if (!is_under_way()) return false;
   MutexLock lock(slot_->mu);
-  return slot_->holdings.capture != nullptr;
+  return slot_->rest->holdings.capture != nullptr;
 }
 
 std::unique_ptr<Capture> StreamTurn::TakeCapture() {
   if (!is_under_way()) return nullptr;
   MutexLock lock(slot_->mu);
-  return std::move(slot_->holdings.capture);
+  return std::move(slot_->rest->holdings.capture);
 }
 
 }  // namespace batonstore

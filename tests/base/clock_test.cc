@@ -55,6 +55,24 @@ TEST(StoreTimeTest, TimeOnRecordInThePastChangesNothing) {
   EXPECT_EQ(time.Now(), clock.Wall());
 }
 
+TEST(SystemClockTest, TheCoarseReadingIsCloseToTheSharpOne) {
+  absl::Duration last = -absl::InfiniteDuration();
+  for (int i = 0; i < 1000; ++i) {
+    const absl::Duration before = SystemClock().SinceBoot();
+    const absl::Duration coarse = SystemClock().SinceBootCoarse();
+    EXPECT_GE(coarse, last);
+    EXPECT_GT(coarse, before - absl::Seconds(2));  // what is kept of a suspension may be off by one
+    EXPECT_LE(coarse, SystemClock().SinceBoot());
+    last = coarse;
+  }
+}
+
+TEST(ClockTest, TheCoarseReadingIsTheSharpOneUnlessAClockHasAnother) {
+  FakeClock clock;
+  clock.Advance(absl::Nanoseconds(17));
+  EXPECT_EQ(clock.SinceBootCoarse(), clock.SinceBoot());
+}
+
 TEST(StoreTimeTest, AdoptsTheWallClockOnRequestInBothDirections) {
   FakeClock clock;
   StoreTime time(clock, kNoRecord);

@@ -121,6 +121,28 @@ RC_GTEST_PROP(BatonTest, SaysWhatItWasMintedWith,
   RC_ASSERT(baton->CarriesTagOf(Key()));
 }
 
+RC_GTEST_PROP(BatonTest, AddressIsReadWithoutTheRest, (uint32_t key_id, uint64_t id)) {
+  const std::string text = MintBaton(Key(), key_id, {BatonKind::kStream, id, id, id});
+  const std::optional<BatonAddress> address = ReadBatonAddress(text);
+  RC_ASSERT(address.has_value());
+  RC_ASSERT(address->key_id == key_id);
+  RC_ASSERT(address->id == id);
+}
+
+TEST(BatonTest, AddressNeedsTheLengthAndTheAlphabet) {
+  const std::string text = Baton();
+  EXPECT_EQ(ReadBatonAddress(text.substr(1)), std::nullopt);
+  EXPECT_EQ(ReadBatonAddress(text + "A"), std::nullopt);
+  EXPECT_EQ(ReadBatonAddress(""), std::nullopt);
+  for (size_t at = 0; at < 20; ++at) {
+    for (const char bad : {'\0', '=', '+', '/', ' ', '\xff'}) {
+      std::string other = text;
+      other[at] = bad;
+      EXPECT_EQ(ReadBatonAddress(other), std::nullopt) << at;
+    }
+  }
+}
+
 TEST(BatonTest, AnotherKeysTagIsNotCarried) {
   const HmacSha256 other(SecretBytes(std::string(32, 'K')));
   EXPECT_FALSE(ParsedBaton::Parse(Baton())->CarriesTagOf(other));

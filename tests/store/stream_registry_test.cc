@@ -524,6 +524,7 @@ TEST_F(StreamRegistryTest, ResumeNeverAllocates) {
   const std::string principal = opened.principal();
   std::string baton = *opened.Finish();
   std::string old;
+  EXPECT_THAT(Resume(old), HasVerdict(Verdict::kForged));  // the status is made at its first use
   std::string forged = baton;
   forged[50] = forged[50] == 'A' ? 'B' : 'A';
   for (int i = 0; i < 10; ++i) {
