@@ -19,7 +19,9 @@
 #include "batonstore/recovery/open.h"
 #include "batonstore/store/attributes.h"
 #include "batonstore/store/event_observer.h"
+#include "batonstore/store/pinned_connection.h"
 #include "batonstore/store/session_store.h"
+#include "batonstore/store/stream_registry.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/subprocess.h"
@@ -311,6 +313,59 @@ TEST_F(GuideTest, Batons) {
   EXPECT_THAT(owner, IsOk());
 }
 
+class Connection final : public PinnedConnection {
+ public:
+  void Execute(const std::string& sql) { executed.push_back(sql); }
+  absl::Status Rollback(absl::Time) override {
+    executed.push_back("ROLLBACK");
+    return absl::OkStatus();
+  }
+  void ReturnToPool() override {}
+  void Discard() override {}
+
+  static inline std::vector<std::string> executed;
+};
+
+struct Pool {
+  absl::StatusOr<std::unique_ptr<PinnedConnection>> Pin(absl::Time) {
+    return std::make_unique<Connection>();
+  }
+};
+
+absl::StatusOr<std::string> Begin(StreamRegistry& streams, Pool& pool) {
+  absl::StatusOr<StreamTurn> turn =
+      streams.Open({.database = "accounts",
+                    .principal = "alice",
+                    .connect = [&pool](absl::Time deadline) { return pool.Pin(deadline); },
+                    .deadline = absl::Now() + absl::Seconds(2)});
+  if (!turn.ok()) return turn.status();
+  turn->connection<Connection>()->Execute("BEGIN");
+  return turn->Finish();  // the baton, for the client
+}
+
+absl::StatusOr<std::string> GoOn(StreamRegistry& streams, const std::string& baton) {
+  absl::StatusOr<StreamTurn> turn = streams.Resume(baton, "accounts", "alice");
+  if (!turn.ok()) return WireStatus(turn.status());
+  turn->connection<Connection>()->Execute("UPDATE accounts SET balance = 0");
+  return turn->Finish();
+}
+
+TEST_F(GuideTest, Streams) {
+  StreamRegistry& streams = store_->streams();
+  Pool pool;
+  const absl::StatusOr<std::string> first = Begin(streams, pool);
+  ASSERT_THAT(first, IsOk());
+  const absl::StatusOr<std::string> second = GoOn(streams, *first);
+  ASSERT_THAT(second, IsOk());
+  EXPECT_THAT(GoOn(streams, *first), HasVerdict(Verdict::kNotFound));  // replayed
+  for (const StreamInfo& stream : streams.List({.database = "accounts"})) {
+    if (stream.age > absl::Minutes(4)) streams.Kill(stream.id);
+  }
+  EXPECT_EQ(streams.Count(), 1u);
+  EXPECT_THAT(store_->Close(), IsOk());
+  EXPECT_EQ(Connection::executed.back(), "ROLLBACK");
+}
+
 // ---- The guide's examples are those above, but for white space ----
 
 std::string TextOf(const std::string& path) {
@@ -340,7 +395,7 @@ TEST(GuideTextTest, EveryExampleIsBuilt) {
         << "not built as it stands in the guide:\n"
         << block;
   }
-  EXPECT_GE(examples, 19);
+  EXPECT_GE(examples, 22);
 }
 
 }  // namespace
