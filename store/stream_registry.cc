@@ -82,25 +82,23 @@ absl::StatusOr<StreamTurn> StreamRegistry::Open(OpenStream spec) {
   // From here on what the caller holds is ours to give back, whatever happens.
   StreamHoldings holdings{.connection = std::move(spec.connection),
                           .on_release = std::move(spec.on_release)};
-  absl::StatusOr<StreamTurn> opened = OpenHolding(spec, holdings);
-  if (!opened.ok()) holdings.GiveBack(clock_, options_.rollback_timeout).IgnoreError();
-  return opened;
-}
-
-absl::StatusOr<StreamTurn> StreamRegistry::OpenHolding(OpenStream& spec, StreamHoldings& holdings) {
+  const auto give_back = [&] {
+    holdings.GiveBack(clock_, options_.rollback_timeout).IgnoreError();
+  };
+  const absl::Cleanup give_back_what_is_left = give_back;
   BATONSTORE_RETURN_IF_ERROR(host_.Usable());
   BATONSTORE_RETURN_IF_ERROR(CheckSpec(spec, holdings));
   const absl::Duration timeout = spec.deadline == absl::InfiniteFuture()
                                      ? absl::InfiniteDuration()
                                      : spec.deadline - clock_.Wall();
   BATONSTORE_ASSIGN_OR_RETURN(StreamSlot* const slot, Occupy(spec));
-  if (absl::Status pinned = Pin(spec, timeout, holdings); !pinned.ok()) {
-    // The place is free only when nothing stands behind it any more.
-    holdings.GiveBack(clock_, options_.rollback_timeout).IgnoreError();
+  absl::Cleanup leave = [&] {
+    give_back();  // first: the place is free only when nothing stands behind it any more
     Vacate(*slot);
-    return pinned;
-  }
-  slot->rest->holdings = std::move(holdings);
+  };
+  BATONSTORE_RETURN_IF_ERROR(Pin(spec, timeout, holdings));
+  std::move(leave).Cancel();
+  slot->rest->holdings = std::exchange(holdings, {});
   MutexLock lock(slot->mu);
   return StreamTurn(*this, *slot, slot->id, slot->next_generation);
 }
@@ -168,9 +166,9 @@ absl::StatusOr<StreamSlot*> StreamRegistry::TakeSlot() {
   if (slots_.size() == StreamSlot::kMaxSlots) {
     return Refuse(Verdict::kTooMany, "there are as many streams as one process can have");
   }
-  StreamSlot& slot = slots_.Grow();
-  queue_.Reserve(slots_.capacity());  // so that the queue never allocates, and so never throws
-  return &slot;
+  // First room in the queue for one entry a slot, so that later it never allocates, nor throws.
+  queue_.Reserve(slots_.RoomAfterGrowing());
+  return &slots_.Grow();
 }
 
 // ---- Turns ----

@@ -150,7 +150,6 @@ class StreamRegistry {
   friend class StreamTurn;
   using Databases = absl::node_hash_map<std::string, int64_t>;  // streams that have a place
 
-  absl::StatusOr<StreamTurn> OpenHolding(OpenStream& spec, StreamHoldings& holdings);
   absl::Status Pin(const OpenStream& spec, absl::Duration timeout, StreamHoldings& holdings) const;
   absl::StatusOr<StreamSlot*> Occupy(OpenStream& spec);
   absl::StatusOr<StreamSlot*> TakeSlot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -183,8 +182,7 @@ class StreamRegistry {
   // of them is taken, never the other way round.
   StreamSlots slots_;
 
-  // Apart from the above, which every turn reads.
-  alignas(64) mutable Mutex mu_;
+  mutable Mutex mu_;
   CondVar ended_;  // a slot has become free
   bool shut_ ABSL_GUARDED_BY(mu_) = false;
   Databases databases_ ABSL_GUARDED_BY(mu_);  // only those that have a stream

@@ -93,10 +93,10 @@ static_assert(sizeof(StreamSlot) == StreamSlot::kLines * StreamSlot::kLineBytes)
 // Grows, and never shrinks: a slot lives as long as the table.
 class StreamSlots {
  public:
-  // How many there are, all of them in use or on the registry's free list; and how many there may
-  // be before Grow() has to allocate. Not thread-safe with Grow().
+  // How many there are, all of them in use or on the registry's free list; and for how many there
+  // will be memory after the next Grow(). Not thread-safe with Grow().
   uint32_t size() const { return size_; }
-  uint32_t capacity() const { return capacity_; }
+  uint32_t RoomAfterGrowing() const { return size_ < capacity_ ? capacity_ : capacity_ + kChunk; }
 
   // A new slot, with its id set; its number is the old size(). REQUIRES: size() is below
   // StreamSlot::kMaxSlots, no other call of Grow() is under way. May throw std::bad_alloc, and has

@@ -37,6 +37,7 @@ using ::testing::IsEmpty;
 class StoreStreamsTest : public FileStoreFixture {
  protected:
   StoreStreamsTest() { options_.streams.reap_every = absl::InfiniteDuration(); }
+  ~StoreStreamsTest() override { Close(); }  // while there is a journal
 
   StreamTurn OpenStreamOrDie() {
     absl::StatusOr<StreamTurn> turn =

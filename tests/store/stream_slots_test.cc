@@ -15,8 +15,10 @@ TEST(StreamSlotsTest, SlotsNeverMoveAndAreFoundByNumber) {
   std::vector<StreamSlot*> all;
   for (uint32_t i = 0; i < 5000; ++i) {
     EXPECT_EQ(slots.size(), i);
+    const uint32_t room = slots.RoomAfterGrowing();
     all.push_back(&slots.Grow());
-    EXPECT_LE(slots.size(), slots.capacity());
+    EXPECT_LE(slots.size(), room);
+    EXPECT_EQ(room % 1024, 0u);
   }
   for (uint32_t i = 0; i < 5000; ++i) {
     ASSERT_EQ(slots.Find(i), all[i]);
