@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <exception>
 #include <new>
 #include <utility>
@@ -235,7 +236,7 @@ absl::Status StreamRegistry::HandOn(StreamSlot& slot, absl::string_view baton) {
     if (slot.state == SlotState::kDoomed) {
       return Refuse(Verdict::kLost, "the stream was killed while its turn was under way");
     }
-    std::copy(baton.begin(), baton.end(), slot.baton.begin());
+    std::memcpy(slot.baton.data(), baton.data(), kBatonLength);
     slot.has_baton = true;
     ++slot.next_generation;
     slot.last_used = now;
