@@ -62,6 +62,9 @@ absl::Status CheckOptions(const Options& options) {
       options.sweep_every <= absl::ZeroDuration()) {
     return Refuse(Verdict::kInvalid, "retention is negative, or sweep_every is not above 0");
   }
+  if (options.policy.turns.max_reply_bytes > kMaxReplyBytes) {
+    return Refuse(Verdict::kInvalid, absl::StrCat("max_reply_bytes is above ", kMaxReplyBytes));
+  }
   return absl::OkStatus();
 }
 

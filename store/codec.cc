@@ -28,6 +28,14 @@ class Writer {
          CBB_flush(cbb_.get()));
   }
 
+  // REQUIRES: bytes.size() < 2^24.
+  void LongBytes(absl::string_view bytes) {
+    CBB child;
+    Note(CBB_add_u24_length_prefixed(cbb_.get(), &child) &&
+         CBB_add_bytes(&child, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()) &&
+         CBB_flush(cbb_.get()));
+  }
+
   std::string Finish() {
     if (!good_ || !CBB_flush(cbb_.get())) throw std::bad_alloc();
     return std::string(reinterpret_cast<const char*>(CBB_data(cbb_.get())), CBB_len(cbb_.get()));
@@ -54,6 +62,14 @@ class Reader {
   std::string Bytes() {
     CBS child;
     good_ = good_ && CBS_get_u16_length_prefixed(&cbs_, &child) == 1;
+    if (!good_) return "";
+    return std::string(reinterpret_cast<const char*>(CBS_data(&child)), CBS_len(&child));
+  }
+
+  // The long form: up to 16 MiB - 1 byte.
+  std::string LongBytes() {
+    CBS child;
+    good_ = good_ && CBS_get_u24_length_prefixed(&cbs_, &child) == 1;
     if (!good_) return "";
     return std::string(reinterpret_cast<const char*>(CBS_data(&child)), CBS_len(&child));
   }
@@ -200,12 +216,32 @@ std::optional<ReservationRecord> DecodeReservation(absl::string_view bytes) {
 std::string EncodeTurn(const TurnRecord& record) {
   Writer writer;
   writer.U64(EncodeTime(record.last_used));
+  writer.U64(record.generation);
+  writer.U8(static_cast<uint8_t>(record.last));
+  writer.Bytes(record.digest);
+  writer.Bytes(record.successor);
+  writer.LongBytes(record.reply);
   return writer.Finish();
 }
 
 std::optional<TurnRecord> DecodeTurn(absl::string_view bytes) {
   Reader reader(bytes);
-  return Whole(reader, TurnRecord{DecodeTime(reader.U64())});
+  TurnRecord record;
+  record.last_used = DecodeTime(reader.U64());
+  record.generation = reader.U64();
+  const uint8_t last = reader.U8();
+  record.digest = reader.Bytes();
+  record.successor = reader.Bytes();
+  record.reply = reader.LongBytes();
+  if (last > static_cast<uint8_t>(TurnRecord::Last::kFinished)) return std::nullopt;
+  record.last = static_cast<TurnRecord::Last>(last);
+  const bool has_rotated = record.last != TurnRecord::Last::kNone;
+  if (has_rotated != (record.generation > 0) || has_rotated == record.digest.empty() ||
+      has_rotated == record.successor.empty()) {
+    return std::nullopt;
+  }
+  if (record.last != TurnRecord::Last::kFinished && !record.reply.empty()) return std::nullopt;
+  return Whole(reader, std::move(record));
 }
 
 std::string EncodeRevocation(const RevocationRecord& record) {

@@ -53,9 +53,22 @@ struct ReservationRecord {
 std::string EncodeReservation(const ReservationRecord& record);
 std::optional<ReservationRecord> DecodeReservation(absl::string_view bytes);
 
-// A row of `turns`.
+// A row of `turns`: the idle clock, and how far the session's baton has rotated. turns.h has the
+// rules.
 struct TurnRecord {
-  absl::Time last_used;
+  // The last turn, which made this generation. The numbers are stored.
+  enum class Last : uint8_t {
+    kNone = 0,      // there has been none: generation 0
+    kBegun = 1,     // it has begun, and is under way or was cut off
+    kFinished = 2,  // it has finished
+  };
+
+  absl::Time last_used = {};
+  uint64_t generation = 0;  // of the baton that is current
+  Last last = Last::kNone;
+  std::string digest = {};     // of its request
+  std::string successor = {};  // the current baton, as it was handed on
+  std::string reply = {};      // what it answered; empty while it is only begun
 };
 std::string EncodeTurn(const TurnRecord& record);
 std::optional<TurnRecord> DecodeTurn(absl::string_view bytes);

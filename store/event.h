@@ -39,7 +39,9 @@ enum class EventType : uint8_t {
   kLimitHit = 8,
   // A reservation was taken away whose intent, the `detail`, is to be undone.
   kCompensation = 9,
-  // An authentic baton was presented of an identity that the session has given up for `other`.
+  // An authentic baton of the past was presented: of an identity that the session has given up for
+  // `other`, or, with a `detail`, of a generation that has been used with another request
+  // ("reused") or is older still ("replayed").
   kReplaySeen = 10,
 };
 

@@ -3,6 +3,7 @@
 #ifndef BATONSTORE_STORE_POLICY_H_
 #define BATONSTORE_STORE_POLICY_H_
 
+#include <cstddef>
 #include <cstdint>
 
 #include "absl/time/time.h"
@@ -27,6 +28,22 @@ struct Limits {
   AtLimit at_limit = AtLimit::kRefuse;
 };
 
+// Rules of turns on sessions: session_turn.h.
+struct TurnRules {
+  // Longer replies are refused with INVALID. kMaxReplyBytes at the most. Every read of a session
+  // with an idle timeout unseals the reply that is kept for it, so short ones serve better.
+  size_t max_reply_bytes = size_t{64} << 10;
+
+  // What follows when a client presents a baton that has been used with another request (REUSED),
+  // or an older one (REPLAYED), and principal and database fit: somebody has copied the baton, or
+  // the client is confused. Refuse it, and no more; or revoke the session, or all sessions of its
+  // group, in which case the client that holds the current baton has to log in again too.
+  enum class OnReplay : uint8_t { kRefuse, kRevokeSession, kRevokeGroup };
+  OnReplay on_replay = OnReplay::kRefuse;
+};
+
+inline constexpr size_t kMaxReplyBytes = size_t{1} << 20;
+
 struct Policy {
   Limits limits = {};
 
@@ -34,6 +51,8 @@ struct Policy {
   // removes them, and they are NOT_FOUND. The first session of a group stays as long as there are
   // others. absl::InfiniteDuration() keeps all.
   absl::Duration retention = absl::Hours(24 * 30);
+
+  TurnRules turns = {};
 };
 
 }  // namespace batonstore

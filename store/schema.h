@@ -20,7 +20,7 @@ enum class Table : uint8_t {
   kPublicKeys = 4,        // first 8 bytes of SHA-256(public key) -> alias
   kPrincipals = 5,        // hash of principal -> live count; hash of principal, alias -> nothing
   kDatabases = 6,         // hash of database -> live count; hash of database, alias -> nothing
-  kTurns = 7,             // alias -> sealed {last used}; only what has an idle timeout
+  kTurns = 7,             // alias -> sealed {last used, generation, digest, reply, successor}
   kExpiries = 8,          // moment, alias -> nothing: when a sweep has to look at a session
   kAttributes = 9,        // alias -> sealed {version, sizes}; alias, field -> sealed value
   kRevoked = 10,          // hash of principal, last alias covered -> sealed mark of a RevokeAll

@@ -65,10 +65,11 @@ struct SessionSpec {
   // default: a session that ends nobody-knows-when is a mistake. Past or unset is INVALID.
   absl::Time expires_at = {};
 
-  // When a Created session ends that nobody touches (SessionStore::Touch), from a microsecond
-  // upwards. A touch is written down only when it moves the deadline by a sixteenth to an eighth of
-  // this (which part, differs from session to session, so that those of one moment do not all write
-  // at another), so a session can end up to an eighth earlier than its last touch says.
+  // When a Created session ends that nobody touches (SessionStore::Touch, or a turn), from a
+  // microsecond upwards. A touch is written down only when it moves the deadline by a sixteenth to
+  // an eighth of this (which part, differs from session to session, so that those of one moment do
+  // not all write at another), so a session can end up to an eighth earlier than its last touch
+  // says.
   absl::Duration idle_timeout = absl::InfiniteDuration();
 
   KeyType key_type = KeyType::kX25519;

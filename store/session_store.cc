@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -35,13 +34,6 @@ bool IsLegalShift(State from, State to) {
       return false;
   }
   return false;
-}
-
-// How far a touch has to move the deadline before it is written down: a sixteenth to an eighth of
-// the idle timeout, spread evenly over the sessions.
-absl::Duration WorthWriting(const Session& session) {
-  const uint64_t spread = (session.alias.value() * 0x9E3779B97F4A7C15u) >> 48;  // Knuth's hash
-  return session.idle_timeout / 16 * (1 + static_cast<double>(spread) / (1 << 16));
 }
 
 }  // namespace
@@ -168,21 +160,15 @@ absl::Status SessionStore::Abandon(Alias alias) {
 }
 
 absl::StatusOr<Session> SessionStore::Touch(Alias alias) {
-  const auto is_worth_writing = [](const StoredSession& session, absl::Time now) {
-    const Session& stored = session.record.session;
-    if (!session.turn.has_value()) return false;
-    const absl::Time due = std::min(stored.expires_at, now + stored.idle_timeout);
-    return due - session.due >= WorthWriting(stored);
-  };
   const absl::Time now = time_.Now();
   BATONSTORE_ASSIGN_OR_RETURN(StoredSession session, FindStored(alias));
   BATONSTORE_RETURN_IF_ERROR(CheckUsable(session, now));
-  if (!is_worth_writing(session, now)) return std::move(session).Seen();
+  if (!IsWorthTouching(session, now)) return std::move(session).Seen();
   BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) -> absl::Status {
     const absl::Time moment = time_.Now();
     BATONSTORE_ASSIGN_OR_RETURN(session, table_.Get(transaction, alias, moment));
     BATONSTORE_RETURN_IF_ERROR(CheckUsable(session, moment));
-    if (!is_worth_writing(session, moment)) return absl::OkStatus();
+    if (!IsWorthTouching(session, moment)) return absl::OkStatus();
     return table_.Touch(transaction, session, moment);
   }));
   return std::move(session).Seen();
@@ -241,19 +227,24 @@ absl::StatusOr<std::optional<Session>> SessionStore::CycleIn(Transaction& transa
 }
 
 absl::StatusOr<uint64_t> SessionStore::RevokeGroup(Alias group) {
-  uint64_t revoked = 0;
-  BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) -> absl::Status {
-    const absl::Time now = time_.Now();
-    revoked = 0;
-    BATONSTORE_ASSIGN_OR_RETURN(const std::vector<Alias> members, MembersIn(transaction, group));
-    for (const Alias member : members) {
-      BATONSTORE_ASSIGN_OR_RETURN(StoredSession session, table_.GetNamed(transaction, member, now));
-      if (IsTerminal(session.state)) continue;
-      BATONSTORE_RETURN_IF_ERROR(table_.End(transaction, session, State::kRevoked, now, now));
-      ++revoked;
-    }
-    return absl::OkStatus();
+  absl::StatusOr<uint64_t> revoked;
+  BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) {
+    revoked = RevokeGroupIn(transaction, group, time_.Now());
+    return revoked.status();
   }));
+  return revoked;
+}
+
+absl::StatusOr<uint64_t> SessionStore::RevokeGroupIn(Transaction& transaction, Alias group,
+                                                     absl::Time now) const {
+  uint64_t revoked = 0;
+  BATONSTORE_ASSIGN_OR_RETURN(const std::vector<Alias> members, MembersIn(transaction, group));
+  for (const Alias member : members) {
+    BATONSTORE_ASSIGN_OR_RETURN(StoredSession session, table_.GetNamed(transaction, member, now));
+    if (IsTerminal(session.state)) continue;
+    BATONSTORE_RETURN_IF_ERROR(table_.End(transaction, session, State::kRevoked, now, now));
+    ++revoked;
+  }
   return revoked;
 }
 

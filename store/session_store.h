@@ -31,13 +31,16 @@
 #include "batonstore/crypto/key_pair.h"
 #include "batonstore/crypto/keyring.h"
 #include "batonstore/store/attributes.h"
+#include "batonstore/store/busy_sessions.h"
 #include "batonstore/store/event_log.h"
 #include "batonstore/store/group_committer.h"
 #include "batonstore/store/policy.h"
 #include "batonstore/store/recovered.h"
 #include "batonstore/store/session_reader.h"
+#include "batonstore/store/session_turn.h"
 #include "batonstore/store/stream_host.h"
 #include "batonstore/store/sweep.h"
+#include "batonstore/store/turns.h"
 
 namespace batonstore {
 
@@ -183,25 +186,53 @@ class SessionStore : public SessionReader, private StreamHost {
 
   // ---- Batons ----
 
-  // A baton for a Created session, signed by the primary key. Writes nothing.
+  // A baton for a Created session, of the generation that is current: once turns have rotated it,
+  // the one that the last of them handed on, byte for byte; until then, or when the key of that one
+  // is retired, one signed by the primary key. Rotates nothing and writes nothing, so it neither
+  // ends what others hold nor is ended by it: the next turn makes a predecessor of it all the same,
+  // a turn that is under way included. One session is for one holder.
   //   NOT_FOUND, RESERVED, REVOKED, EXPIRED
   absl::StatusOr<std::string> Issue(Alias alias) const;
 
-  // The session that a baton names, if it is this principal's and on this database. Checked in this
-  // order, so that a stolen baton tells a thief nothing and costs its owner nothing:
+  // The session that a baton names, if it is this principal's and on this database, and the baton
+  // is the current one. Checked in this order, so that a stolen baton tells a thief nothing and
+  // costs its owner nothing:
   //   FORGED           the form, the key id, the tag or the kind is wrong
   //   LOST             authentic, but the key that signed it is retired
   //   NOT_FOUND        the session is gone
   //   WRONG_DATABASE, WRONG_PRINCIPAL
   //   RESERVED, MOVED, REVOKED, EXPIRED
-  // To a client, answer with WireStatus() of what comes back. Writes nothing, except that a baton
-  // of an identity that the session has given up, and tells no more, is an event
-  // (EventType::kReplaySeen).
+  //   REPLAYED         of an old generation; the last one included, which Resume may still answer
+  //   CORRUPT          of a generation that this store has never handed out: the file is an older
+  //                    copy of itself
+  // To a client, answer with WireStatus() of what comes back. Consumes nothing and rotates nothing:
+  // what was verified can be verified again, also while a turn is under way. Writes nothing, except
+  // that a baton of an old generation, or of an identity that the session has given up, and tells
+  // no more, is an event (EventType::kReplaySeen).
   absl::StatusOr<Session> Verify(absl::string_view baton, absl::string_view principal,
                                  absl::string_view database);
 
+  // Takes a turn on the session that a baton names, or answers again what it has answered before:
+  // session_turn.h. `digest` is the request's. The checks and their order are those of Verify but
+  // for the last ones:
+  //   INVALID          the digest is empty or longer than kMaxDigestBytes; nothing else was checked
+  //   ...              as Verify, up to EXPIRED
+  //   REUSED           the baton has been used, and for another request
+  //   REPLAYED         of an older generation
+  //   CORRUPT          as Verify
+  //   EXPIRED          the baton has rotated 2^64 - 1 times: log in again
+  //   BUSY             it is current, and a turn is under way
+  // Nothing is consumed or answered by a baton that is refused, nor told or revoked before database
+  // and principal have passed. Then REUSED and REPLAYED are events (EventType::kReplaySeen), and
+  // revoke what the store's policy says (TurnRules::on_replay); if that cannot be written down, the
+  // refusal is the reason why.
+  absl::StatusOr<Resumed> Resume(absl::string_view baton, absl::string_view digest,
+                                 absl::string_view database, absl::string_view principal,
+                                 CutOff cut_off = CutOff::kRunAgain);
+
   // Signing keys. After a rotation new batons come from the new key and old ones verify until their
-  // key is retired; then they are LOST.
+  // key is retired; then they are LOST, and it takes Issue to go on. What turns have handed on is
+  // stored, so a replay answers with the baton of then, by whichever key.
   absl::StatusOr<uint32_t> RotateSigningKey();     // the new key's id
   absl::Status RetireSigningKey(uint32_t key_id);  // NOT_FOUND, INVALID (the primary key)
   std::vector<Keyring::KeyInfo> SigningKeys() const;
@@ -242,6 +273,8 @@ class SessionStore : public SessionReader, private StreamHost {
   absl::Status DrawKeyPairs(KeyType type, KeyPairUse use);
 
   absl::StatusOr<Saved> Insert(const SessionSpec& spec, State state, const Fields& fields);
+  absl::StatusOr<uint64_t> RevokeGroupIn(Transaction& transaction, Alias group,
+                                         absl::Time now) const;
   absl::StatusOr<Session> ShiftIn(Transaction& transaction, Alias alias, State to) const;
   absl::StatusOr<std::optional<Session>> CycleIn(Transaction& transaction, SessionRecord& fresh,
                                                  Alias alias, const CycleOptions& options) const;
@@ -250,7 +283,17 @@ class SessionStore : public SessionReader, private StreamHost {
                            std::optional<Alias> keep) const;
   absl::StatusOr<uint64_t> ChangeFields(
       Alias alias, absl::FunctionRef<absl::StatusOr<uint64_t>(Transaction&)> change);
-  void TellOfReplay(const StoredSession& session, absl::Time now);
+
+  absl::StatusOr<BatonClaims> ClaimsOf(absl::string_view baton) const;
+  std::string Mint(Alias alias, uint64_t generation) const;
+  absl::StatusOr<Judged> JudgeNow(const Presented& presented) const;
+  absl::StatusOr<Judged> BeginIfCurrent(const Presented& presented);
+  friend class SessionTurn;
+  absl::StatusOr<std::string> FinishTurn(const SessionTurn& turn, absl::string_view reply);
+  absl::Status RefusePast(const Presented& presented, const Judged& judged);
+  void TellOfReplay(const Judged& judged);
+  absl::Status TellOfReplayIn(Transaction& transaction, const Judged& judged, absl::Time now) const;
+
   absl::Status ReplaceKeyring(absl::FunctionRef<absl::StatusOr<Keyring>(const Keyring&)> change);
   absl::Status EndOfBatch(Transaction& transaction) const;
 
@@ -265,6 +308,7 @@ class SessionStore : public SessionReader, private StreamHost {
 
   std::unique_ptr<GroupCommitter> committer_;
   EventLog events_;
+  BusySessions busy_;
 
   Mutex close_mu_;  // held while closing, so that whoever closes second finds it done
 

@@ -1,51 +1,199 @@
-// The part of the session store that issues and verifies batons, and rotates the keys that sign
-// them.
+// The part of the session store that issues and verifies batons, takes and finishes turns, and
+// rotates the keys that sign.
 
+#include <algorithm>
+#include <cstddef>
+#include <memory>
 #include <utility>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
 #include "batonstore/store/session_store.h"
 
 namespace batonstore {
 
+namespace {
+
+absl::Status Replayed() { return Refuse(Verdict::kReplayed, "the baton is of an old generation"); }
+
+absl::Status Ahead(Alias alias) {
+  return Refuse(Verdict::kCorrupt,
+                absl::StrCat("an authentic baton of session ", alias.ToString(),
+                             " is newer than the store, which is an older copy of itself; restore "
+                             "the last one"));
+}
+
+absl::Status CheckDigest(absl::string_view digest) {
+  if (!digest.empty() && digest.size() <= kMaxDigestBytes) return absl::OkStatus();
+  return Refuse(Verdict::kInvalid, absl::StrCat("a request's digest has 1 to ", kMaxDigestBytes,
+                                                " bytes; this one has ", digest.size()));
+}
+
+Presented PresentedBy(const BatonClaims& claims, absl::string_view digest,
+                      absl::string_view database, absl::string_view principal) {
+  return {Alias(claims.id), claims.generation, digest, database, principal};
+}
+
+}  // namespace
+
+absl::StatusOr<BatonClaims> SessionStore::ClaimsOf(absl::string_view baton) const {
+  BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims,
+                              Ring().Verify(baton));
+  if (claims.kind == BatonKind::kSession) return claims;
+  return Refuse(Verdict::kForged, "the baton is not one of a session");
+}
+
+std::string SessionStore::Mint(Alias alias, uint64_t generation) const {
+  return Ring().Mint({BatonKind::kSession, alias.value(), generation, recovered_.epoch});
+}
+
+absl::StatusOr<Judged> SessionStore::JudgeNow(const Presented& presented) const {
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  return Judge(*snapshot, table_, presented, time_.Now());
+}
+
 absl::StatusOr<std::string> SessionStore::Issue(Alias alias) const {
-  const absl::Time now = time_.Now();
-  BATONSTORE_ASSIGN_OR_RETURN(const StoredSession session, FindStored(alias));
-  BATONSTORE_RETURN_IF_ERROR(CheckUsable(session, now));
-  return Ring().Mint({BatonKind::kSession, alias.value(), /*generation=*/0, recovered_.epoch});
+  TurnRecord turn;
+  {
+    BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
+    const absl::Time now = time_.Now();
+    BATONSTORE_ASSIGN_OR_RETURN(const StoredSession session, table_.Get(*snapshot, alias, now));
+    BATONSTORE_RETURN_IF_ERROR(CheckUsable(session, now));
+    BATONSTORE_ASSIGN_OR_RETURN(turn, table_.TurnOf(*snapshot, session));
+  }
+  if (ClaimsOf(turn.successor).ok()) return turn.successor;
+  return Mint(alias, turn.generation);
 }
 
 absl::StatusOr<Session> SessionStore::Verify(absl::string_view baton, absl::string_view principal,
                                              absl::string_view database) {
-  BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims, Ring().Verify(baton));
-  if (claims.kind != BatonKind::kSession) {
-    return Refuse(Verdict::kForged, "the baton is not one of a session");
+  BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims, ClaimsOf(baton));
+  BATONSTORE_ASSIGN_OR_RETURN(Judged judged,
+                              JudgeNow(PresentedBy(claims, /*digest=*/"", database, principal)));
+  const bool is_current =
+      judged.standing == Standing::kCurrent || judged.standing == Standing::kWornOut;
+  if (judged.usable.ok() && is_current) return std::move(judged.session).Seen();
+  if (judged.usable.ok() && judged.standing == Standing::kAhead) return Ahead(Alias(claims.id));
+  // Without a request, the predecessor is as old as any other.
+  judged.standing = Standing::kReplayed;
+  if (judged.is_past()) TellOfReplay(judged);
+  return judged.usable.ok() ? Replayed() : judged.usable;
+}
+
+absl::StatusOr<Resumed> SessionStore::Resume(absl::string_view baton, absl::string_view digest,
+                                             absl::string_view database,
+                                             absl::string_view principal, CutOff cut_off) {
+  BATONSTORE_RETURN_IF_ERROR(CheckDigest(digest));
+  BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims, ClaimsOf(baton));
+  const Presented presented = PresentedBy(claims, digest, database, principal);
+  BATONSTORE_ASSIGN_OR_RETURN(Judged judged, JudgeNow(presented));
+  BusySessions::Lease lease;
+  const bool is_current = judged.standing == Standing::kCurrent;
+  if (judged.usable.ok() && (is_current || judged.standing == Standing::kCutOff)) {
+    lease = busy_.Take(presented.alias);
+    if (!lease.held()) {
+      return Refuse(Verdict::kBusy, "a turn of this session is under way; ask again");
+    }
+    // Another turn may have come and gone in between; none can from here on.
+    BATONSTORE_ASSIGN_OR_RETURN(judged, is_current && cut_off == CutOff::kAtMostOnce
+                                            ? BeginIfCurrent(presented)
+                                            : JudgeNow(presented));
   }
-  const absl::Time now = time_.Now();
-  BATONSTORE_ASSIGN_OR_RETURN(StoredSession session, FindStored(Alias(claims.id)));
-  if (session.record.session.database != database) {
-    return Refuse(Verdict::kWrongDatabase, "the baton is bound to another database");
+  if (judged.is_past() || !judged.usable.ok()) return RefusePast(presented, judged);
+  switch (judged.standing) {
+    case Standing::kCurrent:
+      return SessionTurn(*this, std::move(lease), std::move(judged.session).Seen(),
+                         presented.generation, std::string(digest), cut_off);
+    case Standing::kAnswered:
+      return TurnReplay{std::move(judged.turn.reply), std::move(judged.turn.successor)};
+    case Standing::kCutOff:
+      return TurnUnknown{std::move(judged.turn.successor)};
+    case Standing::kWornOut:
+      return Refuse(Verdict::kExpired, "the baton cannot rotate any more; log in again");
+    case Standing::kReused:
+    case Standing::kReplayed:
+    case Standing::kAhead:
+      break;
   }
-  if (session.record.session.principal != principal) {
-    return Refuse(Verdict::kWrongPrincipal, "the baton is bound to another principal");
+  return Ahead(presented.alias);
+}
+
+absl::StatusOr<Judged> SessionStore::BeginIfCurrent(const Presented& presented) {
+  const std::string successor = Mint(presented.alias, presented.generation + 1);
+  absl::StatusOr<Judged> judged;
+  BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) -> absl::Status {
+    const absl::Time now = time_.Now();
+    judged = Judge(transaction, table_, presented, now);
+    BATONSTORE_RETURN_IF_ERROR(judged.status());
+    if (!judged->usable.ok() || judged->standing != Standing::kCurrent) return absl::OkStatus();
+    return BeginTurn(transaction, table_, *judged, presented.digest, successor, now);
+  }));
+  return judged;
+}
+
+absl::StatusOr<std::string> SessionStore::FinishTurn(const SessionTurn& turn,
+                                                     absl::string_view reply) {
+  const size_t most = std::min(table_.policy().turns.max_reply_bytes, kMaxReplyBytes);
+  if (reply.size() > most) {
+    return Refuse(Verdict::kInvalid, absl::StrCat("the reply has ", reply.size(),
+                                                  " bytes; at most ", most, " are kept"));
   }
-  absl::Status usable = CheckUsable(session, now);
-  if (usable.ok()) return std::move(session).Seen();
-  const bool is_given_up = session.record.moved_to != Alias();
-  if (is_given_up && VerdictOf(usable) == Verdict::kRevoked) TellOfReplay(session, now);
-  return usable;
+  const FinishedTurn finished{turn.session_.alias,
+                              turn.generation_,
+                              turn.cut_off_ == CutOff::kAtMostOnce,
+                              turn.digest_,
+                              reply,
+                              turn.changes_};
+  const std::string successor = Mint(finished.alias, finished.generation + 1);
+  absl::StatusOr<std::string> handed_on;
+  BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) {
+    handed_on = batonstore::FinishTurn(transaction, table_, finished, successor, time_.Now());
+    return handed_on.status();
+  }));
+  return handed_on;
+}
+
+// Refuses what cannot be used, or is of the past; tells of it, and does what the policy asks for.
+absl::Status SessionStore::RefusePast(const Presented& presented, const Judged& judged) {
+  const TurnRules::OnReplay rule = table_.policy().turns.on_replay;
+  if (!judged.usable.ok() || rule == TurnRules::OnReplay::kRefuse) {
+    if (judged.is_past()) TellOfReplay(judged);
+  } else {
+    BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) -> absl::Status {
+      const absl::Time now = time_.Now();
+      BATONSTORE_ASSIGN_OR_RETURN(Judged again, Judge(transaction, table_, presented, now));
+      BATONSTORE_RETURN_IF_ERROR(again.usable);  // it has ended meanwhile
+      BATONSTORE_RETURN_IF_ERROR(TellOfReplayIn(transaction, judged, now));
+      return rule == TurnRules::OnReplay::kRevokeGroup
+                 ? RevokeGroupIn(transaction, again.session.record.session.group, now).status()
+                 : table_.End(transaction, again.session, State::kRevoked, now, now);
+    }));
+  }
+  if (!judged.usable.ok()) return judged.usable;
+  if (judged.standing == Standing::kReplayed) return Replayed();
+  return Refuse(Verdict::kReused, "the baton has been used for another request");
 }
 
 // Whoever is refused is not to wait for the writer when nobody listens. That the event could not be
 // written does not change the refusal.
-void SessionStore::TellOfReplay(const StoredSession& session, absl::Time now) {
+void SessionStore::TellOfReplay(const Judged& judged) {
   const absl::StatusOr<std::vector<Consumer>> listening = events_.Consumers();
   if (!listening.ok() || listening->empty()) return;
   Commit([&](Transaction& transaction) {
-    return table_.Tell(transaction, EventType::kReplaySeen, session.record.session, now,
-                       session.record.moved_to);
+    return TellOfReplayIn(transaction, judged, time_.Now());
   }).IgnoreError();
+}
+
+absl::Status SessionStore::TellOfReplayIn(Transaction& transaction, const Judged& judged,
+                                          absl::Time now) const {
+  const SessionRecord& record = judged.session.record;
+  const absl::string_view detail = !judged.usable.ok()                    ? ""
+                                   : judged.standing == Standing::kReused ? "reused"
+                                                                          : "replayed";
+  return table_.Tell(transaction, EventType::kReplaySeen, record.session, now, record.moved_to,
+                     detail);
 }
 
 absl::StatusOr<uint32_t> SessionStore::RotateSigningKey() {
@@ -79,6 +227,8 @@ absl::Status SessionStore::ReplaceKeyring(
   return absl::OkStatus();
 }
 
-std::vector<Keyring::KeyInfo> SessionStore::SigningKeys() const { return Ring().Keys(); }
+std::vector<Keyring::KeyInfo> SessionStore::SigningKeys() const {
+  return keyring_.load(std::memory_order_acquire)->Keys();
+}
 
 }  // namespace batonstore

@@ -26,7 +26,7 @@ namespace batonstore {
 struct StoredSession {
   SessionRecord record;
   std::optional<ReservationRecord> reservation;  // of what is stored as Reserved
-  std::optional<TurnRecord> turn;                // of what is live and has an idle timeout
+  std::optional<TurnRecord> turn;                // of what is live and has an idle timeout: TurnOf
   absl::Time due;  // the deadline of what is stored as live: its row in `expiries`
 
   State state = State::kReserved;  // what it counts as, by deadlines and RevokeAlls
@@ -51,6 +51,10 @@ absl::Status NoSession(Alias alias);
 
 // MOVED while an old identity still tells the new one.
 absl::Status CheckNotMoved(const StoredSession& session, absl::Time now);
+
+// Whether a session has an idle timeout, and using it now would move its deadline by enough to be
+// written down: SessionSpec::idle_timeout.
+bool IsWorthTouching(const StoredSession& session, absl::Time now);
 
 // Stateless but for keys and rules, so thread-safe. `keys` must outlive it.
 class SessionTable {
@@ -77,6 +81,9 @@ class SessionTable {
   // Adds to a record what the other rows say.
   absl::StatusOr<StoredSession> Complete(Snapshot& snapshot, SessionRecord record,
                                          absl::Time now) const;
+
+  // How far the session's baton has rotated: its row of `turns`, or, without one, not yet.
+  absl::StatusOr<TurnRecord> TurnOf(Snapshot& snapshot, const StoredSession& session) const;
 
   // Whether another session has the record's key pair.
   absl::StatusOr<bool> KeyIsTaken(Snapshot& snapshot, const SessionRecord& record) const;
@@ -115,7 +122,11 @@ class SessionTable {
                               absl::Time now) const;
 
   // Starts the idle clock anew.
+  // REQUIRES: the session is Created and has an idle timeout.
   absl::Status Touch(Transaction& transaction, StoredSession& session, absl::Time now) const;
+
+  // The session's row of `turns`, and the deadline that follows from its idle clock.
+  absl::Status PutTurn(Transaction& transaction, StoredSession& session, TurnRecord turn) const;
 
   // The record alone, after a change that nothing else follows from.
   absl::Status Update(Transaction& transaction, const SessionRecord& record) const;

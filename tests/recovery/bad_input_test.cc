@@ -108,6 +108,7 @@ TEST_F(BadInputTest, ImpossibleOptionsAreInvalid) {
       [](Options& options) { options.map_bytes = 0; },
       [](Options& options) { options.map_bytes = options.max_map_bytes + 1; },
       [](Options& options) { options.max_readers = 0; },
+      [](Options& options) { options.policy.turns.max_reply_bytes = kMaxReplyBytes + 1; },
       [](Options& options) { options.clock = nullptr; },
       [](Options& options) { options.random = nullptr; },
       [](Options& options) { options.key_pairs = nullptr; },

@@ -101,8 +101,42 @@ TEST(CodecTest, ReservationBytesAreFixed) {
 }
 
 TEST(CodecTest, TurnBytesAreFixed) {
-  const std::string bytes = EncodeTurn({absl::FromUnixMicros(0x0102030405060708)});
-  EXPECT_EQ(absl::BytesToHexString(bytes), "0102030405060708");  // last used
+  const absl::Time last_used = absl::FromUnixMicros(0x0102030405060708);
+  EXPECT_EQ(absl::BytesToHexString(EncodeTurn({last_used})),
+            "0102030405060708"  // last used
+            "0000000000000000"  // generation
+            "00"                // last turn
+            "0000"              // digest
+            "0000"              // successor
+            "000000");          // reply
+  EXPECT_EQ(absl::BytesToHexString(EncodeTurn(
+                {last_used, 0x1112131415161718, TurnRecord::Last::kFinished, "di", "suc", "re"})),
+            "0102030405060708"
+            "1112131415161718"
+            "02"
+            "00026469"
+            "0003737563"
+            "0000027265");
+}
+
+TEST(CodecTest, TurnThatContradictsItselfParsesToNothing) {
+  using Last = TurnRecord::Last;
+  const TurnRecord good[] = {
+      {.generation = 0},
+      {.generation = 1, .last = Last::kBegun, .digest = "d", .successor = "s"},
+      {.generation = 1, .last = Last::kFinished, .digest = "d", .successor = "s"}};
+  for (const TurnRecord& turn : good) EXPECT_TRUE(DecodeTurn(EncodeTurn(turn)).has_value());
+  const TurnRecord bad[] = {
+      {.generation = 1},
+      {.generation = 0, .digest = "d"},
+      {.generation = 0, .successor = "s"},
+      {.generation = 0, .reply = "r"},
+      {.generation = 0, .last = Last::kFinished, .digest = "d", .successor = "s"},
+      {.generation = 1, .last = Last::kFinished, .successor = "s"},
+      {.generation = 1, .last = Last::kFinished, .digest = "d"},
+      {.generation = 1, .last = Last::kBegun, .digest = "d", .successor = "s", .reply = "r"},
+      {.generation = 1, .last = static_cast<Last>(3), .digest = "d", .successor = "s"}};
+  for (const TurnRecord& turn : bad) EXPECT_FALSE(DecodeTurn(EncodeTurn(turn)).has_value());
 }
 
 TEST(CodecTest, RevocationBytesAreFixed) {
@@ -189,6 +223,9 @@ TEST(CodecTest, BytesThatAreNotExactlyOneRecordParseToNothing) {
                            [](const std::string& bytes) { return DecodeSession(kAlias, bytes); });
   ExpectOnlyTheWholeParses(EncodeReservation({1, time, "intent"}), DecodeReservation);
   ExpectOnlyTheWholeParses(EncodeTurn({time}), DecodeTurn);
+  ExpectOnlyTheWholeParses(
+      EncodeTurn({time, 1, TurnRecord::Last::kFinished, "digest", "successor", "reply"}),
+      DecodeTurn);
   ExpectOnlyTheWholeParses(EncodeRevocation({time, kAlias, kAlias}), DecodeRevocation);
   ExpectOnlyTheWholeParses(
       EncodeCompensation({kAlias, 1, time, "alice", "main", "intent"}),
@@ -316,10 +353,32 @@ RC_GTEST_PROP(CodecProperty, ReservationRoundTrips, (uint64_t epoch, const std::
 }
 
 RC_GTEST_PROP(CodecProperty, TurnRoundTrips, ()) {
-  const absl::Time last_used = AnyTime();
-  const auto back = DecodeTurn(EncodeTurn({last_used}));
+  TurnRecord turn{AnyTime()};
+  turn.generation = *rc::gen::arbitrary<uint64_t>();
+  if (turn.generation > 0) {
+    turn.last = *rc::gen::element(TurnRecord::Last::kBegun, TurnRecord::Last::kFinished);
+    turn.digest = *rc::gen::nonEmpty<std::string>();
+    turn.successor = *rc::gen::nonEmpty<std::string>();
+    if (turn.last == TurnRecord::Last::kFinished) turn.reply = *rc::gen::arbitrary<std::string>();
+  }
+  const auto back = DecodeTurn(EncodeTurn(turn));
   RC_ASSERT(back.has_value());
-  RC_ASSERT(back->last_used == last_used);
+  RC_ASSERT(back->last_used == turn.last_used);
+  RC_ASSERT(back->generation == turn.generation);
+  RC_ASSERT(back->last == turn.last);
+  RC_ASSERT(back->digest == turn.digest);
+  RC_ASSERT(back->successor == turn.successor);
+  RC_ASSERT(back->reply == turn.reply);
+}
+
+TEST(CodecTest, TurnKeepsRepliesThatAreLongerThanOtherStrings) {
+  for (const size_t size : {size_t{65'535}, size_t{65'536}, size_t{1} << 20}) {
+    const std::string reply(size, 'r');
+    const auto back =
+        DecodeTurn(EncodeTurn({{}, 1, TurnRecord::Last::kFinished, "digest", "successor", reply}));
+    ASSERT_TRUE(back.has_value());
+    EXPECT_EQ(back->reply, reply);
+  }
 }
 
 RC_GTEST_PROP(CodecProperty, RevocationRoundTrips, ()) {

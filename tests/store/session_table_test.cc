@@ -178,6 +178,11 @@ class SessionTableTest : public MemoryTables {
     return settled;
   }
 
+  // The row of a session whose baton has rotated.
+  TurnRecord Rotated() const {
+    return {now_, 7, TurnRecord::Last::kFinished, "digest", "successor", "reply"};
+  }
+
   // What the writer has in hand after a change is what is read back of it.
   void ExpectIsWhatIsStored(const StoredSession& session) {
     const StoredSession stored = Get(session.alias());
@@ -419,6 +424,16 @@ TEST_F(SessionTableTest, EndingLeavesATombstoneThatComesDueWhenItsRetentionEnds)
   EXPECT_EQ(session.Seen().revoked_at, now_);
   EXPECT_EQ(session.record.sealed_private_key, "");
   EXPECT_EQ(session.record.session.public_key, "public key");
+  ExpectIsWhatIsStored(session);
+}
+
+TEST_F(SessionTableTest, EndingASessionWhoseBatonHasRotatedDeletesItsTurn) {
+  const Alias alias = Insert(Created());
+  StoredSession session = Get(alias);
+  Write([&](Transaction& transaction) { return table_.PutTurn(transaction, session, Rotated()); });
+  EXPECT_EQ(RowsOf(Table::kTurns).size(), 1u);
+  Write([&](Transaction& transaction) { return End(transaction, session); });
+  EXPECT_EQ(RowsOf(Table::kTurns).size(), 0u);
   ExpectIsWhatIsStored(session);
 }
 
@@ -665,6 +680,76 @@ TEST_F(SessionTableTest, SettlingChangesNothingThatIsSeen) {
     EXPECT_EQ(Settle(alias), true);
     EXPECT_EQ(Describe(Get(alias).Seen()), before);
   }
+}
+
+// ---- Turns ----
+
+TEST_F(SessionTableTest, SessionThatHasNoTurnYetIsAtGenerationZero) {
+  const StoredSession session = Get(Insert(Created()));
+  const absl::StatusOr<TurnRecord> turn = table_.TurnOf(*Read(), session);
+  ASSERT_THAT(turn, IsOk());
+  EXPECT_EQ(turn->generation, 0u);
+  EXPECT_EQ(turn->last, TurnRecord::Last::kNone);
+}
+
+TEST_F(SessionTableTest, PuttingATurnWritesItsRowAlone) {
+  const Alias alias = Insert(Created());
+  StoredSession session = Get(alias);
+  const auto put = [&](Transaction& transaction) {
+    return table_.PutTurn(transaction, session, Rotated());
+  };
+  EXPECT_THAT(RowsWrittenBy(put), UnorderedElementsAre(Added(Table::kTurns, alias.ToKey())));
+  EXPECT_THAT(RowsWrittenBy(put), UnorderedElementsAre(Changed(Table::kTurns, alias.ToKey())));
+  ExpectIsWhatIsStored(session);
+  const absl::StatusOr<TurnRecord> turn = table_.TurnOf(*Read(), session);
+  ASSERT_THAT(turn, IsOk());
+  EXPECT_EQ(turn->generation, 7u);
+  EXPECT_EQ(turn->reply, "reply");
+}
+
+TEST_F(SessionTableTest, PuttingATurnMovesTheDeadlineThatItsIdleClockSays) {
+  SessionRecord record = Created();
+  record.session.idle_timeout = absl::Hours(1);
+  const Alias alias = Insert(record);
+  StoredSession session = Get(alias);
+  TurnRecord turn = Rotated();
+  turn.last_used = now_ + absl::Minutes(10);
+  EXPECT_THAT(RowsWrittenBy([&](Transaction& transaction) {
+                return table_.PutTurn(transaction, session, turn);
+              }),
+              UnorderedElementsAre(
+                  Changed(Table::kTurns, alias.ToKey()),
+                  Deleted(Table::kExpiries, ExpiryKey(kNoon + absl::Hours(1), alias)),
+                  Added(Table::kExpiries, ExpiryKey(turn.last_used + absl::Hours(1), alias))));
+  ExpectIsWhatIsStored(session);
+}
+
+TEST_F(SessionTableTest, TouchingKeepsTheRotation) {
+  SessionRecord record = Created();
+  record.session.idle_timeout = absl::Hours(1);
+  const Alias alias = Insert(record);
+  StoredSession session = Get(alias);
+  Write([&](Transaction& transaction) { return table_.PutTurn(transaction, session, Rotated()); });
+  now_ += absl::Minutes(30);
+  Write([&](Transaction& transaction) { return table_.Touch(transaction, session, now_); });
+  const StoredSession touched = Get(alias);
+  EXPECT_EQ(touched.turn->last_used, now_);
+  EXPECT_EQ(touched.turn->generation, 7u);
+  EXPECT_EQ(touched.turn->successor, "successor");
+  EXPECT_EQ(touched.turn->reply, "reply");
+}
+
+TEST_F(SessionTableTest, TouchingIsWorthItFromASixteenthOfTheIdleTimeoutOn) {
+  SessionRecord record = Created();
+  record.session.idle_timeout = absl::Hours(16);
+  const StoredSession idle = Get(Insert(record));
+  EXPECT_FALSE(IsWorthTouching(idle, now_));
+  EXPECT_FALSE(IsWorthTouching(idle, now_ + absl::Minutes(59)));
+  EXPECT_TRUE(IsWorthTouching(idle, now_ + absl::Hours(2)));
+  SessionRecord lasting = Created();
+  lasting.session.public_key = "another";
+  const StoredSession other = Get(Insert(lasting));
+  EXPECT_FALSE(IsWorthTouching(other, now_ + absl::Hours(1000)));
 }
 
 // ---- Touch, Update ----

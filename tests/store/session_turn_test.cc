@@ -1,0 +1,984 @@
+// Durable turns on sessions, on the in-memory engine: who gets a turn, an answer again, or which
+// refusal, and what is on the disk after each.
+
+#include "batonstore/store/session_turn.h"
+
+#include <array>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "batonstore/crypto/baton.h"
+#include "batonstore/store/codec.h"
+#include "batonstore/store/rows.h"
+#include "batonstore/store/session_store.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/memory_store.h"
+#include "tests/support/memory_store_fixture.h"
+#include "tests/support/sessions.h"
+#include "tests/support/status_matchers.h"
+
+namespace batonstore {
+namespace {
+
+using ::testing::ElementsAre;
+using testing::HasVerdict;
+using testing::IsOk;
+using testing::LastingSpec;
+using testing::MemoryStore;
+using testing::SpecInGroup;
+
+class SessionTurnTest : public testing::MemoryStoreFixture {
+ protected:
+  std::string Issue(Alias alias) {
+    const absl::StatusOr<std::string> baton = store().Issue(alias);
+    EXPECT_THAT(baton, IsOk());
+    return baton.value_or("");
+  }
+
+  // By the owner.
+  absl::StatusOr<Resumed> Resume(const std::string& baton, const std::string& digest = "request",
+                                 CutOff cut_off = CutOff::kRunAgain) {
+    return store().Resume(baton, digest, "main", "alice", cut_off);
+  }
+
+  // Which must give a turn.
+  SessionTurn Turn(const std::string& baton, const std::string& digest = "request",
+                   CutOff cut_off = CutOff::kRunAgain) {
+    absl::StatusOr<Resumed> resumed = Resume(baton, digest, cut_off);
+    EXPECT_THAT(resumed, IsOk());
+    return std::get<SessionTurn>(*std::move(resumed));
+  }
+
+  // Which must finish.
+  std::string Finish(SessionTurn turn, const std::string& reply = "reply") {
+    const absl::StatusOr<std::string> next = turn.Finish(reply);
+    EXPECT_THAT(next, IsOk());
+    EXPECT_FALSE(turn.is_open());
+    return next.value_or("");
+  }
+
+  // A whole turn; the next baton.
+  std::string Use(const std::string& baton, const std::string& digest = "request",
+                  const std::string& reply = "reply", CutOff cut_off = CutOff::kRunAgain) {
+    return Finish(Turn(baton, digest, cut_off), reply);
+  }
+
+  // Must be answered as before, and write nothing.
+  void ExpectReplay(const std::string& baton, const std::string& digest, const TurnReplay& replay) {
+    ExpectNoChange([&]() -> absl::Status {
+      const absl::StatusOr<Resumed> resumed = Resume(baton, digest);
+      if (!resumed.ok()) return resumed.status();
+      EXPECT_TRUE(std::holds_alternative<TurnReplay>(*resumed));
+      if (std::holds_alternative<TurnReplay>(*resumed)) {
+        EXPECT_TRUE(std::get<TurnReplay>(*resumed) == replay);
+      }
+      return absl::OkStatus();
+    });
+  }
+  void ExpectUnknown(const std::string& baton, const std::string& digest,
+                     const std::string& next_baton) {
+    ExpectNoChange([&]() -> absl::Status {
+      const absl::StatusOr<Resumed> resumed = Resume(baton, digest, CutOff::kAtMostOnce);
+      if (!resumed.ok()) return resumed.status();
+      EXPECT_TRUE(std::holds_alternative<TurnUnknown>(*resumed));
+      if (std::holds_alternative<TurnUnknown>(*resumed)) {
+        EXPECT_TRUE(std::get<TurnUnknown>(*resumed) == TurnUnknown{next_baton});
+        EXPECT_THAT(std::get<TurnUnknown>(*resumed).status(), HasVerdict(Verdict::kUnknown));
+      }
+      return absl::OkStatus();
+    });
+  }
+
+  TurnRecord StoredTurn(Alias alias) {
+    const recovery::Identity identity = memory().Identity();
+    return GetSealed(**engine().Read(), *identity.keys, Table::kTurns, alias.ToKey(), DecodeTurn)
+        ->value();
+  }
+  void StoreTurn(Alias alias, const TurnRecord& turn) {
+    memory().Tamper([&](Transaction& transaction) {
+      return PutSealed(transaction, *memory().Identity().keys, Table::kTurns, alias.ToKey(),
+                       EncodeTurn(turn));
+    });
+  }
+  size_t SizeOfTurn(Alias alias) {
+    return engine().Committed()[TableIndex(Table::kTurns)].at(alias.ToKey()).size();
+  }
+
+  // A baton as this store signs it, that says this.
+  std::string Signed(Alias alias, uint64_t generation, BatonKind kind = BatonKind::kSession) {
+    return memory().Identity().keyring->Mint({kind, alias.value(), generation, 1});
+  }
+
+  std::vector<Event> EventsOf(const std::function<void()>& change) {
+    EXPECT_THAT(store().events().AddConsumer("test"), IsOk());
+    change();
+    const std::vector<Event> events = *store().events().Read("test", kMaxEventsRead);
+    EXPECT_THAT(store().events().RemoveConsumer("test"), IsOk());
+    return events;
+  }
+};
+
+// ---- Rotation ----
+
+TEST_F(SessionTurnTest, TurnHandsOnTheNextBaton) {
+  const Session session = Create();
+  const std::string first = Issue(session.alias);
+  std::optional<SessionTurn> turn;
+  ExpectNoChange([&] {
+    turn = Turn(first);
+    return absl::OkStatus();
+  });
+  EXPECT_EQ(testing::Describe(turn->session()), testing::Describe(session));
+  EXPECT_EQ(turn->generation(), 0u);
+  EXPECT_TRUE(turn->is_open());
+
+  std::string second;
+  EXPECT_EQ(CommitsOf([&] { second = Finish(*std::move(turn)); }), 1u);
+  EXPECT_NE(second, first);
+  EXPECT_THAT(store().Verify(second, "alice", "main"), IsOk());
+  ExpectRefused(Verdict::kReplayed, [&] { return store().Verify(first, "alice", "main"); });
+
+  SessionTurn next = Turn(second, "another request");
+  EXPECT_EQ(next.generation(), 1u);
+  const std::string third = Finish(std::move(next));
+  EXPECT_NE(third, second);
+  EXPECT_THAT(store().Verify(third, "alice", "main"), IsOk());
+}
+
+TEST_F(SessionTurnTest, TurnWritesItsRowAndTheTimeAndNothingElse) {
+  const Session session = Create();
+  std::string baton = Issue(session.alias);
+  for (int i = 0; i < 3; ++i) {
+    Advance(absl::Seconds(1));
+    const MemoryEngine::Rows before = engine().Committed();
+    baton = Use(baton, absl::StrCat("request ", i));
+    const MemoryEngine::Rows after = engine().Committed();
+    for (const Table table : kAllTables) {
+      const bool may_change = table == Table::kTurns || table == Table::kMeta;
+      EXPECT_EQ(before[TableIndex(table)] != after[TableIndex(table)], may_change)
+          << TableName(table);
+    }
+  }
+  EXPECT_EQ(RowsIn(Table::kTurns), 1u);
+}
+
+TEST_F(SessionTurnTest, SameRequestIsAnsweredAgainByteForByte) {
+  const Session session = Create();
+  const std::string first = Issue(session.alias);
+  const std::string reply("all\0bytes\xff", 10);
+  const std::string second = Use(first, "request", reply);
+  for (int i = 0; i < 3; ++i) ExpectReplay(first, "request", {reply, second});
+  Restart();
+  ExpectReplay(first, "request", {reply, second});
+  ASSERT_THAT(store().Close(), IsOk());
+  Restart();
+  ExpectReplay(first, "request", {reply, second});
+  EXPECT_NE(Use(second), "");
+}
+
+TEST_F(SessionTurnTest, SameSuccessorIsHandedOutAfterASigningKeyRotation) {
+  const Session session = Create();
+  const std::string first = Issue(session.alias);
+  const std::string second = Use(first);
+  ASSERT_THAT(store().RotateSigningKey(), IsOk());
+  ExpectReplay(first, "request", {"reply", second});
+  EXPECT_EQ(Issue(session.alias), second);
+  Restart();
+  ExpectReplay(first, "request", {"reply", second});
+  EXPECT_THAT(Resume(second), IsOk());
+}
+
+TEST_F(SessionTurnTest, PredecessorWithAnotherRequestIsReusedAndOlderOnesAreReplayed) {
+  const Session session = Create();
+  std::vector<std::string> batons = {Issue(session.alias)};
+  for (int i = 0; i < 4; ++i) batons.push_back(Use(batons.back(), absl::StrCat("request ", i)));
+  for (int restart = 0; restart < 2; ++restart) {
+    ExpectRefused(Verdict::kReused, [&] { return Resume(batons[3], "another"); });
+    ExpectRefused(Verdict::kReused, [&] { return Resume(batons[3], "request "); });
+    for (int i = 0; i < 3; ++i) {
+      ExpectRefused(Verdict::kReplayed, [&] { return Resume(batons[i], "another"); });
+      ExpectRefused(Verdict::kReplayed,
+                    [&] { return Resume(batons[i], absl::StrCat("request ", i)); });
+    }
+    ExpectReplay(batons[3], "request 3", {"reply", batons[4]});
+    Restart();
+  }
+}
+
+TEST_F(SessionTurnTest, ReplyIsKeptUntilTheTurnOfItsSuccessorFinishes) {
+  const Session session = Create();
+  const std::string first = Issue(session.alias);
+  const std::string second = Use(first, "one", std::string(10'000, 'r'));
+  const size_t size = SizeOfTurn(session.alias);
+  {
+    SessionTurn dropped = Turn(second, "two");
+    ExpectReplay(first, "one", {std::string(10'000, 'r'), second});
+  }
+  ExpectReplay(first, "one", {std::string(10'000, 'r'), second});
+  Use(second, "two", "");
+  EXPECT_EQ(SizeOfTurn(session.alias), size - 10'000);
+  ExpectRefused(Verdict::kReplayed, [&] { return Resume(first, "one"); });
+}
+
+TEST_F(SessionTurnTest, BatonsOfSessionsSurviveRestarts) {
+  const Session session = Create();
+  std::string baton = Issue(session.alias);
+  for (int i = 0; i < 5; ++i) {
+    Restart();
+    baton = Use(baton, absl::StrCat("request ", i));
+    Restart();
+    EXPECT_EQ(Issue(session.alias), baton);
+    EXPECT_THAT(store().Verify(baton, "alice", "main"), IsOk());
+  }
+}
+
+TEST_F(SessionTurnTest, SessionsRotateEachOnItsOwn) {
+  const Session one = Create();
+  const Session other = Create();
+  SessionTurn of_one = Turn(Issue(one.alias));
+  SessionTurn of_other = Turn(Issue(other.alias));
+  const std::string next = Finish(std::move(of_one));
+  EXPECT_THAT(store().Verify(next, "alice", "main"), IsOk());
+  EXPECT_EQ(RowsIn(Table::kTurns), 1u);
+  EXPECT_NE(Finish(std::move(of_other)), next);
+}
+
+// ---- Issue and turns ----
+
+TEST_F(SessionTurnTest, IssuingAnewGivesTheCurrentBatonAndRotatesNothing) {
+  const Session session = Create();
+  const std::string first = Issue(session.alias);
+  const std::string second = Use(first);
+  ExpectNoChange([&] { return store().Issue(session.alias); });
+  EXPECT_EQ(Issue(session.alias), second);
+  SessionTurn turn = Turn(second, "two");
+  const std::string issued_meanwhile = Issue(session.alias);
+  EXPECT_EQ(issued_meanwhile, second);
+  const std::string third = Finish(std::move(turn));
+  EXPECT_EQ(Issue(session.alias), third);
+  ExpectRefused(Verdict::kReused, [&] { return Resume(issued_meanwhile, "three"); });
+}
+
+TEST_F(SessionTurnTest, IssueHelpsOnWhenTheKeyOfTheStoredBatonIsRetired) {
+  const Session session = Create();
+  const uint32_t old_key = store().SigningKeys().back().id;
+  const std::string first = Issue(session.alias);
+  const std::string second = Use(first);
+  ASSERT_THAT(store().RotateSigningKey(), IsOk());
+  ASSERT_THAT(store().RetireSigningKey(old_key), IsOk());
+  for (const std::string& lost : {first, second}) {
+    ExpectRefused(Verdict::kLost, [&] { return Resume(lost); });
+    ExpectRefused(Verdict::kLost, [&] { return store().Resume(lost, "r", "other", "eve"); });
+  }
+  const std::string fresh = Issue(session.alias);
+  EXPECT_NE(fresh, second);
+  SessionTurn turn = Turn(fresh);
+  EXPECT_EQ(turn.generation(), 1u);
+  EXPECT_THAT(turn.Finish("reply"), IsOk());
+}
+
+// What a restore does: a new incarnation with a new key, the old one retired.
+TEST_F(SessionTurnTest, BatonsOfAnEarlierIncarnationAreLost) {
+  const Session session = Create();
+  const std::string baton = Use(Issue(session.alias));
+  memory().Tamper([&](Transaction& transaction) {
+    const recovery::Identity identity = memory().Identity();
+    const std::string incarnation(16, 'i');
+    const Keyring ring = *identity.keyring->Rotated(SystemRandom(), incarnation)
+                              .Retired(identity.keyring->primary_key_id());
+    const SecretBytes key(std::string(kKeyEncryptionKeyBytes, 'k'));
+    EXPECT_THAT(transaction.Put(Table::kMeta, meta::kIncarnation, incarnation), IsOk());
+    return transaction.Put(Table::kMeta, meta::kKeyring,
+                           SealUnderKeyEncryptionKey(key, identity.store_id, meta::kKeyring,
+                                                     ring.Serialize(), SystemRandom()));
+  });
+  Restart();
+  ExpectRefused(Verdict::kLost, [&] { return Resume(baton); });
+  EXPECT_THAT(Resume(Issue(session.alias)), IsOk());
+}
+
+TEST_F(SessionTurnTest, NewIdentityStartsARotationOfItsOwn) {
+  const Session session = Create();
+  const std::string old_baton = Use(Issue(session.alias));
+  ASSERT_OK_AND_ASSIGN(const Session fresh, store().CycleKey(session.alias));
+  EXPECT_EQ(RowsIn(Table::kTurns), 0u);
+  ExpectRefused(Verdict::kMoved, [&] { return Resume(old_baton); });
+  SessionTurn turn = Turn(Issue(fresh.alias));
+  EXPECT_EQ(turn.generation(), 0u);
+  Finish(std::move(turn));
+  Advance(absl::Minutes(1));
+  ExpectRefused(Verdict::kRevoked, [&] { return Resume(old_baton); });
+}
+
+// ---- The order of checks ----
+
+TEST_F(SessionTurnTest, ChecksComeInTheOrderThatTellsAThiefNothing) {
+  const Session session = Create();
+  const std::string first = Issue(session.alias);
+  const std::string second = Use(first);
+  const std::string third = Use(second);
+  SessionTurn turn = Turn(third);  // busy from here on
+  for (const std::string& baton : {first, second, third}) {
+    const auto resume = [&](const std::string& digest, const std::string& database,
+                            const std::string& principal) {
+      return store().Resume(baton, digest, database, principal);
+    };
+    ExpectRefused(Verdict::kInvalid, [&] { return resume("", "other", "eve"); });
+    ExpectRefused(Verdict::kForged,
+                  [&] { return store().Resume(baton + "A", "request", "other", "eve"); });
+    ExpectRefused(Verdict::kWrongDatabase, [&] { return resume("request", "other", "eve"); });
+    ExpectRefused(Verdict::kWrongDatabase, [&] { return resume("request", "mai", "alice"); });
+    ExpectRefused(Verdict::kWrongPrincipal, [&] { return resume("request", "main", "eve"); });
+    ExpectRefused(Verdict::kWrongPrincipal, [&] { return resume("request", "main", ""); });
+  }
+  ExpectRefused(Verdict::kReplayed, [&] { return Resume(first); });
+  ExpectRefused(Verdict::kReused, [&] { return Resume(second, "another"); });
+  ExpectReplay(second, "request", {"reply", third});
+  ExpectRefused(Verdict::kBusy, [&] { return Resume(third); });
+  ASSERT_THAT(store().Revoke(session.alias), IsOk());
+  for (const std::string& baton : {first, second, third}) {
+    ExpectRefused(Verdict::kRevoked, [&] { return Resume(baton); });
+    ExpectRefused(Verdict::kWrongPrincipal,
+                  [&] { return store().Resume(baton, "request", "main", "eve"); });
+  }
+}
+
+TEST_F(SessionTurnTest, OnlyTheBatonOfASessionThatIsThereAndCreatedTakesATurn) {
+  const Session session = Create();
+  ExpectRefused(Verdict::kForged,
+                [&] { return Resume(Signed(session.alias, 0, BatonKind::kStream)); });
+  ExpectRefused(Verdict::kNotFound, [&] { return Resume(Signed(Alias(1), 0)); });
+  const std::string reserved = Signed(Reserve().alias, 0);
+  ExpectRefused(Verdict::kReserved, [&] { return Resume(reserved); });
+  MemoryStore other;
+  const std::string forged =
+      other.Identity().keyring->Mint({BatonKind::kSession, session.alias.value(), 0, 1});
+  ExpectRefused(Verdict::kForged, [&] { return Resume(forged); });
+
+  SessionSpec spec = LastingSpec();
+  spec.expires_at = Now() + absl::Minutes(1);
+  const std::string expiring = Issue(Create(spec).alias);
+  Advance(absl::Minutes(1));
+  ExpectRefused(Verdict::kExpired, [&] { return Resume(expiring); });
+}
+
+TEST_F(SessionTurnTest, DigestHasOneTo64Bytes) {
+  const Session session = Create();
+  const std::string baton = Issue(session.alias);
+  for (const size_t size : {size_t{0}, kMaxDigestBytes + 1, size_t{1000}}) {
+    ExpectRefused(Verdict::kInvalid, [&] { return Resume(baton, std::string(size, 'd')); });
+  }
+  const std::string longest(kMaxDigestBytes, '\0');
+  const std::string second = Use(baton, longest);
+  ExpectReplay(baton, longest, {"reply", second});
+  ExpectRefused(Verdict::kReused, [&] { return Resume(baton, longest.substr(1)); });
+  Use(second, "d");
+}
+
+TEST_F(SessionTurnTest, BatonThatIsNewerThanTheStoreShowsThatItIsAnOldCopy) {
+  const Session session = Create();
+  const std::string first = Issue(session.alias);
+  MemoryStore old_copy(memory().Crash());
+  const std::string second = Use(first);
+  EXPECT_THAT(old_copy->Resume(second, "request", "main", "alice"), HasVerdict(Verdict::kCorrupt));
+  EXPECT_THAT(old_copy->Verify(second, "alice", "main"), HasVerdict(Verdict::kCorrupt));
+  EXPECT_THAT(old_copy->Resume(first, "request", "main", "alice"), IsOk());
+}
+
+TEST_F(SessionTurnTest, LastGenerationOfAllRotatesNoMore) {
+  constexpr uint64_t kLast = std::numeric_limits<uint64_t>::max();
+  const Session session = Create();
+  StoreTurn(session.alias, {.last_used = Now(),
+                            .generation = kLast - 1,
+                            .last = TurnRecord::Last::kFinished,
+                            .digest = "before",
+                            .successor = Signed(session.alias, kLast - 1)});
+  ExpectRefused(Verdict::kReplayed, [&] { return Resume(Signed(session.alias, 0)); });
+  const std::string last_but_one = Issue(session.alias);
+  SessionTurn turn = Turn(last_but_one);
+  EXPECT_EQ(turn.generation(), kLast - 1);
+  const std::string last = Finish(std::move(turn));
+  ExpectReplay(last_but_one, "request", {"reply", last});
+  EXPECT_THAT(store().Verify(last, "alice", "main"), IsOk());
+  EXPECT_EQ(Issue(session.alias), last);
+  for (const CutOff cut_off : {CutOff::kRunAgain, CutOff::kAtMostOnce}) {
+    ExpectRefused(Verdict::kExpired, [&] { return Resume(last, "request", cut_off); });
+  }
+  ExpectRefused(Verdict::kReused, [&] { return Resume(last_but_one, "another"); });
+}
+
+TEST_F(SessionTurnTest, TurnRowThatWasChangedIsCorrupt) {
+  const Session session = Create();
+  const std::string baton = Use(Issue(session.alias));
+  memory().Tamper([&](Transaction& transaction) {
+    return transaction.Put(Table::kTurns, session.alias.ToKey(), "changed");
+  });
+  ExpectRefused(Verdict::kCorrupt, [&] { return Resume(baton); });
+  ExpectRefused(Verdict::kCorrupt, [&] { return store().Verify(baton, "alice", "main"); });
+  ExpectRefused(Verdict::kCorrupt, [&] { return store().Issue(session.alias); });
+  EXPECT_THAT(store().Revoke(session.alias), IsOk());
+}
+
+// ---- Busy ----
+
+TEST_F(SessionTurnTest, SecondTurnWaitsUntilTheFirstIsFinishedOrDropped) {
+  const Session session = Create();
+  const std::string baton = Issue(session.alias);
+  {
+    SessionTurn turn = Turn(baton);
+    for (const CutOff cut_off : {CutOff::kRunAgain, CutOff::kAtMostOnce}) {
+      ExpectRefused(Verdict::kBusy, [&] { return Resume(baton, "request", cut_off); });
+      ExpectRefused(Verdict::kBusy, [&] { return Resume(baton, "another", cut_off); });
+    }
+    ExpectNoChange([&] { return store().Verify(baton, "alice", "main").status(); });
+  }
+  // Dropped: nothing has rotated, and any request may come.
+  SessionTurn turn = Turn(baton, "another");
+  const std::string next = Finish(std::move(turn));
+  EXPECT_THAT(Resume(next), IsOk());
+}
+
+TEST_F(SessionTurnTest, TurnMovesButIsHeldOnce) {
+  const Session one = Create();
+  const Session other = Create();
+  const std::string baton = Issue(one.alias);
+  SessionTurn first = Turn(baton);
+  SessionTurn second = std::move(first);
+  EXPECT_FALSE(first.is_open());  // NOLINT: it is what is tested
+  EXPECT_TRUE(second.is_open());
+  EXPECT_THAT(first.Finish("reply"), HasVerdict(Verdict::kInvalid));
+  ExpectRefused(Verdict::kBusy, [&] { return Resume(baton); });
+  second = Turn(Issue(other.alias));  // drops the first's
+  EXPECT_THAT(Resume(baton), IsOk());
+  EXPECT_EQ(second.session().alias, other.alias);
+  EXPECT_THAT(second.Finish("reply"), IsOk());
+}
+
+TEST_F(SessionTurnTest, FinishedTurnIsOver) {
+  SessionTurn turn = Turn(Issue(Create().alias));
+  ASSERT_THAT(turn.Finish("reply"), IsOk());
+  EXPECT_FALSE(turn.is_open());
+  ExpectRefused(Verdict::kInvalid, [&] { return turn.Finish("another"); });
+  ExpectRefused(Verdict::kInvalid, [&] { return turn.Merge({{"f", Change::Add(1)}}); });
+}
+
+TEST_F(SessionTurnTest, ClosedStoreGivesAndFinishesNoTurns) {
+  const std::string baton = Issue(Create().alias);
+  SessionTurn turn = Turn(baton);
+  ASSERT_THAT(store().Close(), IsOk());
+  EXPECT_THAT(Resume(baton), HasVerdict(Verdict::kClosed));
+  EXPECT_THAT(turn.Finish("reply"), HasVerdict(Verdict::kClosed));
+}
+
+// ---- What a turn carries ----
+
+TEST_F(SessionTurnTest, AttributesAndReplyAreCommittedTogetherAndOnce) {
+  const Session session = CreateWith({{"count", "0"}, {"step", "1"}});
+  const std::string baton = Issue(session.alias);
+  SessionTurn turn = Turn(baton);
+  ExpectNoChange([&] {
+    return turn.Merge({{"count", Change::Add(1)}, {"step", Change::CompareAndSet("1", "2")}});
+  });
+  ExpectNoChange([&] {
+    return turn.Merge({{"count", Change::Add(10)}, {"note", Change::Set("made")}});
+  });
+  EXPECT_EQ(LoadFields(session.alias), (Fields{{"count", "0"}, {"step", "1"}}));
+  std::string next;
+  EXPECT_EQ(CommitsOf([&] { next = Finish(std::move(turn)); }), 1u);
+  const Fields after{{"count", "11"}, {"step", "2"}, {"note", "made"}};
+  EXPECT_EQ(LoadFields(session.alias), after);
+  for (int i = 0; i < 2; ++i) {
+    ExpectReplay(baton, "request", {"reply", next});
+    EXPECT_EQ(LoadFields(session.alias), after);
+    Restart();
+  }
+}
+
+TEST_F(SessionTurnTest, DroppedTurnChangesNothing) {
+  const Session session = CreateWith({{"count", "0"}});
+  const std::string baton = Issue(session.alias);
+  ExpectNoChange([&] {
+    SessionTurn turn = Turn(baton);
+    return turn.Merge({{"count", Change::Add(1)}});
+  });
+  EXPECT_NE(Use(baton), "");
+  EXPECT_EQ(LoadFields(session.alias), (Fields{{"count", "0"}}));
+}
+
+TEST_F(SessionTurnTest, ChangeThatCannotBeMadeLeavesTheTurnOpen) {
+  const Session session = CreateWith({{"step", "1"}});
+  const std::string baton = Issue(session.alias);
+  SessionTurn turn = Turn(baton);
+  ExpectRefused(Verdict::kInvalid, [&] { return turn.Merge({{"", Change::Set("no name")}}); });
+  ASSERT_THAT(turn.Merge({{"first", Change::Set("made")}}), IsOk());
+  ASSERT_THAT(turn.Merge({{"step", Change::CompareAndSet("0", "1")}}), IsOk());
+  ExpectRefused(Verdict::kConflict, [&] { return turn.Finish("reply"); });
+  turn.ForgetChanges();
+  ASSERT_THAT(turn.Merge({{"first", Change::Add(1)}, {"step", Change::Add(INT64_MAX)}}), IsOk());
+  ExpectRefused(Verdict::kInvalid, [&] { return turn.Finish("reply"); });
+  turn.ForgetChanges();
+  ASSERT_TRUE(turn.is_open());
+  ExpectRefused(Verdict::kBusy, [&] { return Resume(baton); });
+  EXPECT_THAT(turn.Finish("reply"), IsOk());
+  EXPECT_EQ(LoadFields(session.alias), (Fields{{"step", "1"}}));
+}
+
+TEST_F(SessionTurnTest, RepliesAreKeptUpTo64KiB) {
+  const Session session = Create();
+  std::string baton = Issue(session.alias);
+  constexpr size_t kMost = size_t{64} << 10;
+  for (const size_t size : {size_t{0}, kMost - 1, kMost}) {
+    const std::string reply(size, 'r');
+    const std::string next = Use(baton, "request", reply);
+    ExpectReplay(baton, "request", {reply, next});
+    baton = next;
+  }
+  SessionTurn turn = Turn(baton);
+  ExpectRefused(Verdict::kInvalid, [&] { return turn.Finish(std::string(kMost + 1, 'r')); });
+  ASSERT_TRUE(turn.is_open());
+  EXPECT_THAT(turn.Finish(std::string(kMost, 'r')), IsOk());
+}
+
+TEST_F(SessionTurnTest, OperatorChoosesHowLongRepliesMayBe) {
+  for (const auto& [asked, most] : {std::pair<size_t, size_t>{0, 0},
+                                    {10, 10},
+                                    {kMaxReplyBytes, kMaxReplyBytes},
+                                    {kMaxReplyBytes + 1, kMaxReplyBytes}}) {
+    StartAnew({.turns = {.max_reply_bytes = asked}});
+    const std::string baton = Issue(Create().alias);
+    SessionTurn turn = Turn(baton);
+    ExpectRefused(Verdict::kInvalid,
+                  [&, size = most + 1] { return turn.Finish(std::string(size, 'r')); });
+    const std::string reply(most, 'r');
+    ExpectReplay(baton, "request", {reply, Finish(std::move(turn), reply)});
+  }
+}
+
+// ---- The idle clock ----
+
+TEST_F(SessionTurnTest, TurnStartsTheIdleClockAnew) {
+  SessionSpec spec = LastingSpec();
+  spec.idle_timeout = absl::Hours(1);
+  const Session session = Create(spec);
+  std::string baton = Issue(session.alias);
+  for (const CutOff cut_off : {CutOff::kRunAgain, CutOff::kAtMostOnce}) {
+    for (int i = 0; i < 4; ++i) {
+      Advance(absl::Minutes(50));
+      baton = Use(baton, absl::StrCat("request ", i), "reply", cut_off);
+      EXPECT_EQ(Find(session.alias).deadline, Now() + absl::Hours(1));
+      EXPECT_EQ(RowsIn(Table::kExpiries), 1u);
+    }
+  }
+  Advance(absl::Hours(1));
+  ExpectRefused(Verdict::kExpired, [&] { return Resume(baton); });
+  EXPECT_EQ(SweepAll().expired, 1u);
+  EXPECT_EQ(RowsIn(Table::kTurns), 0u);
+}
+
+TEST_F(SessionTurnTest, TurnThatHardlyMovesTheDeadlineLeavesItAlone) {
+  SessionSpec spec = LastingSpec();
+  spec.idle_timeout = absl::Hours(1);
+  const Session session = Create(spec);
+  const std::string baton = Issue(session.alias);
+  Advance(absl::Minutes(3));
+  const auto expiries = [&] { return engine().Committed()[TableIndex(Table::kExpiries)]; };
+  const auto before = expiries();
+  Use(baton);
+  EXPECT_EQ(expiries(), before);
+  EXPECT_EQ(Find(session.alias).deadline, session.deadline);
+}
+
+TEST_F(SessionTurnTest, TouchLeavesTheRotationAlone) {
+  SessionSpec spec = LastingSpec();
+  spec.idle_timeout = absl::Hours(1);
+  const Session session = Create(spec);
+  const std::string first = Issue(session.alias);
+  const std::string second = Use(first);
+  Advance(absl::Minutes(30));
+  ASSERT_THAT(store().Touch(session.alias), IsOk());
+  EXPECT_EQ(Find(session.alias).deadline, Now() + absl::Hours(1));
+  ExpectReplay(first, "request", {"reply", second});
+  EXPECT_THAT(Resume(second), IsOk());
+}
+
+TEST_F(SessionTurnTest, EndedSessionsKeepNoTurns) {
+  SessionSpec brief = LastingSpec();
+  brief.expires_at = Now() + absl::Minutes(1);
+  const Session expiring = Create(brief);
+  const Session revoked = Create();
+  for (const Session& session : {expiring, revoked}) Use(Issue(session.alias));
+  EXPECT_EQ(RowsIn(Table::kTurns), 2u);
+  ASSERT_THAT(store().Revoke(revoked.alias), IsOk());
+  EXPECT_EQ(RowsIn(Table::kTurns), 1u);
+  Advance(absl::Minutes(2));
+  SweepAll();
+  EXPECT_EQ(RowsIn(Table::kTurns), 0u);
+}
+
+// ---- Sessions that end during a turn ----
+
+TEST_F(SessionTurnTest, SessionThatEndsDuringATurnEndsTheTurn) {
+  struct Ending {
+    std::function<void(const Session&)> end;
+    Verdict verdict;
+  };
+  const Ending endings[] = {
+      {[&](const Session& s) { EXPECT_THAT(store().Revoke(s.alias), IsOk()); }, Verdict::kRevoked},
+      {[&](const Session& s) { EXPECT_THAT(store().RevokeGroup(s.group), IsOk()); },
+       Verdict::kRevoked},
+      {[&](const Session& s) { EXPECT_THAT(store().RevokeAll(s.principal), IsOk()); },
+       Verdict::kRevoked},
+      {[&](const Session& s) { EXPECT_THAT(store().CycleKey(s.alias), IsOk()); }, Verdict::kMoved},
+      {[&](const Session& s) {
+         EXPECT_THAT(store().CycleKey(s.alias, {.privilege_change = true}), IsOk());
+       },
+       Verdict::kRevoked},
+      {[&](const Session& s) { EXPECT_THAT(store().Shift(s.alias, State::kExpired), IsOk()); },
+       Verdict::kExpired},
+      {[&](const Session&) { Advance(absl::Hours(1)); }, Verdict::kExpired},
+      {[&](const Session&) {
+         Advance(absl::Hours(1));
+         SweepAll();
+         Advance(absl::Hours(24 * 31));
+         SweepAll();
+       },
+       Verdict::kNotFound},
+  };
+  for (size_t i = 0; i < std::size(endings); ++i) {
+    for (const CutOff cut_off : {CutOff::kRunAgain, CutOff::kAtMostOnce}) {
+      SCOPED_TRACE(absl::StrCat("ending ", i, ", cut off ", static_cast<int>(cut_off)));
+      SessionSpec spec = LastingSpec();
+      spec.expires_at = Now() + absl::Hours(1);
+      const Session session = Create(spec);
+      const std::string first = Issue(session.alias);
+      const std::string second = Use(first, "one");
+      SessionTurn turn = Turn(second, "two", cut_off);
+      ASSERT_THAT(turn.Merge({{"count", Change::Add(1)}}), IsOk());
+      endings[i].end(session);
+      ExpectRefused(endings[i].verdict, [&] { return turn.Finish("reply"); });
+      for (const std::string& baton : {first, second}) {
+        ExpectRefused(endings[i].verdict, [&] { return Resume(baton, "one"); });
+        ExpectRefused(endings[i].verdict, [&] { return Resume(baton, "two"); });
+      }
+      EXPECT_EQ(AttributeRowsOf(session.alias), 0u);
+    }
+  }
+}
+
+TEST_F(SessionTurnTest, FieldsSavedDuringATurnStay) {
+  const Session session = CreateWith({{"count", "0"}});
+  SessionTurn turn = Turn(Issue(session.alias));
+  ASSERT_THAT(turn.Merge({{"count", Change::Add(1)}}), IsOk());
+  ASSERT_THAT(store().Merge(session.alias, {{"count", Change::Add(5)}, {"x", Change::Set("y")}}),
+              IsOk());
+  ASSERT_THAT(turn.Finish("reply"), IsOk());
+  EXPECT_EQ(LoadFields(session.alias), (Fields{{"count", "6"}, {"x", "y"}}));
+}
+
+// ---- At most once ----
+
+TEST_F(SessionTurnTest, AtMostOnceCommitsTheBeginningToo) {
+  const Session session = CreateWith({{"count", "0"}});
+  const std::string first = Issue(session.alias);
+  std::string second;
+  EXPECT_EQ(CommitsOf([&] {
+              SessionTurn turn = Turn(first, "request", CutOff::kAtMostOnce);
+              EXPECT_EQ(turn.generation(), 0u);
+              EXPECT_THAT(turn.Merge({{"count", Change::Add(1)}}), IsOk());
+              second = Finish(std::move(turn));
+            }),
+            2u);
+  EXPECT_EQ(LoadFields(session.alias), (Fields{{"count", "1"}}));
+  ExpectReplay(first, "request", {"reply", second});
+  ExpectRefused(Verdict::kReused, [&] { return Resume(first, "another"); });
+  // The next may choose otherwise.
+  const std::string third = Use(second);
+  ExpectRefused(Verdict::kReplayed, [&] { return Resume(first); });
+  Use(third, "request", "reply", CutOff::kAtMostOnce);
+}
+
+TEST_F(SessionTurnTest, AtMostOnceIsBusyForItsOwnRequestAndUsedForAnyOther) {
+  const Session session = Create();
+  const std::string first = Issue(session.alias);
+  SessionTurn turn = Turn(first, "request", CutOff::kAtMostOnce);
+  for (const CutOff cut_off : {CutOff::kRunAgain, CutOff::kAtMostOnce}) {
+    ExpectRefused(Verdict::kBusy, [&] { return Resume(first, "request", cut_off); });
+    ExpectRefused(Verdict::kReused, [&] { return Resume(first, "another", cut_off); });
+    ExpectRefused(Verdict::kBusy, [&] { return Resume(Issue(session.alias), "next", cut_off); });
+  }
+  ExpectRefused(Verdict::kReplayed, [&] { return store().Verify(first, "alice", "main"); });
+  const std::string issued = Issue(session.alias);
+  EXPECT_EQ(Finish(std::move(turn)), issued);
+}
+
+TEST_F(SessionTurnTest, TurnThatWasCutOffIsUnknownAndTheUserGoesOn) {
+  for (const bool crash : {false, true}) {
+    SCOPED_TRACE(crash ? "crash" : "dropped");
+    const Session session = CreateWith({{"count", "0"}});
+    const std::string first = Issue(session.alias);
+    const std::string second = Use(first, "one", std::string(5000, 'r'));
+    const size_t size = SizeOfTurn(session.alias);
+    std::optional<SessionTurn> turn = Turn(second, "two", CutOff::kAtMostOnce);
+    ASSERT_THAT(turn->Merge({{"count", Change::Add(1)}}), IsOk());
+    EXPECT_LT(SizeOfTurn(session.alias), size - 5000 + 100) << "the reply is freed";
+    turn.reset();
+    if (crash) Restart();
+    const std::string third = Issue(session.alias);
+    for (int i = 0; i < 2; ++i) {
+      ExpectUnknown(second, "two", third);
+      ExpectRefused(Verdict::kReused, [&] { return Resume(second, "another"); });
+      ExpectRefused(Verdict::kReplayed, [&] { return Resume(first, "one"); });
+      ASSERT_THAT(store().RotateSigningKey(), IsOk());
+      Restart();
+    }
+    EXPECT_EQ(LoadFields(session.alias), (Fields{{"count", "0"}}));
+    // The successor works as any other, and the unknown turn is of the past.
+    const std::string fourth = Use(third, "three");
+    ExpectReplay(third, "three", {"reply", fourth});
+    ExpectRefused(Verdict::kReplayed, [&] { return Resume(second, "two"); });
+  }
+}
+
+TEST_F(SessionTurnTest, RunAgainTurnThatWasCutOffRunsAgain) {
+  const Session session = Create();
+  const std::string baton = Issue(session.alias);
+  {
+    SessionTurn turn = Turn(baton);
+    ASSERT_THAT(turn.Merge({{"count", Change::Add(1)}}), IsOk());
+  }
+  Restart();
+  SessionTurn turn = Turn(baton);
+  ASSERT_THAT(turn.Merge({{"count", Change::Add(1)}}), IsOk());
+  EXPECT_THAT(turn.Finish("reply"), IsOk());
+  EXPECT_EQ(LoadFields(session.alias), (Fields{{"count", "1"}}));
+}
+
+// ---- Replays: policy and events ----
+
+TEST_F(SessionTurnTest, ThiefWithAPredecessorGetsNothingAndCostsTheOwnerNothing) {
+  for (const auto rule : {TurnRules::OnReplay::kRefuse, TurnRules::OnReplay::kRevokeSession,
+                          TurnRules::OnReplay::kRevokeGroup}) {
+    StartAnew({.turns = {.on_replay = rule}});
+    const Session session = Create();
+    const std::string first = Issue(session.alias);
+    const std::string second = Use(first, "one");
+    const std::string third = Use(second, "two");
+    for (const std::string& stolen : {first, second, third}) {
+      for (const char* digest : {"one", "two", "another"}) {
+        ExpectRefused(Verdict::kWrongPrincipal,
+                      [&] { return store().Resume(stolen, digest, "main", "eve"); });
+        ExpectRefused(Verdict::kWrongDatabase,
+                      [&] { return store().Resume(stolen, digest, "other", "alice"); });
+        EXPECT_THAT(EventsOf([&] { store().Resume(stolen, digest, "main", "eve").IgnoreError(); }),
+                    ElementsAre());
+      }
+    }
+    ExpectReplay(second, "two", {"reply", third});
+    EXPECT_NE(Use(third, "three"), "");
+  }
+}
+
+TEST_F(SessionTurnTest, RefusingIsTheDefault) {
+  const Session session = Create();
+  const std::string first = Issue(session.alias);
+  const std::string second = Use(first, "one");
+  const std::string third = Use(second, "two");
+  ExpectRefused(Verdict::kReplayed, [&] { return Resume(first, "one"); });
+  ExpectRefused(Verdict::kReused, [&] { return Resume(second, "another"); });
+  EXPECT_NE(Use(third, "three"), "");
+}
+
+TEST_F(SessionTurnTest, ReplayRevokesTheSessionOrItsGroupIfAskedTo) {
+  for (const bool group : {false, true}) {
+    for (const Verdict verdict : {Verdict::kReused, Verdict::kReplayed}) {
+      SCOPED_TRACE(absl::StrCat(VerdictName(verdict), group ? " revokes the group" : ""));
+      StartAnew({.turns = {.on_replay = group ? TurnRules::OnReplay::kRevokeGroup
+                                              : TurnRules::OnReplay::kRevokeSession}});
+      const Session bystander = Create();
+      const Session ended = Create();
+      ASSERT_THAT(store().Revoke(ended.alias), IsOk());
+      const Session session = Create(SpecInGroup(ended.alias));
+      const std::string first = Issue(session.alias);
+      const std::string second = Use(first, "one");
+      const std::string third = verdict == Verdict::kReused ? second : Use(second, "two");
+      SessionTurn under_way = Turn(third, "three");
+
+      EXPECT_EQ(CommitsOf([&] { EXPECT_THAT(Resume(first, "another"), HasVerdict(verdict)); }), 1u);
+      EXPECT_EQ(Find(session.alias).state, State::kRevoked);
+      EXPECT_EQ(Find(bystander.alias).state, State::kCreated);
+      ExpectRefused(Verdict::kRevoked, [&] { return under_way.Finish("reply"); });
+      ExpectRefused(Verdict::kRevoked, [&] { return Resume(first, "another"); });
+      ExpectRefused(Verdict::kRevoked, [&] { return Resume(third, "three"); });
+    }
+  }
+}
+
+TEST_F(SessionTurnTest, LostResponsesAndVerifyRevokeNobody) {
+  StartAnew({.turns = {.on_replay = TurnRules::OnReplay::kRevokeSession}});
+  const Session session = Create();
+  const std::string first = Issue(session.alias);
+  const std::string second = Use(first);
+  ExpectReplay(first, "request", {"reply", second});
+  ExpectRefused(Verdict::kReplayed, [&] { return store().Verify(first, "alice", "main"); });
+  EXPECT_EQ(Find(session.alias).state, State::kCreated);
+}
+
+TEST_F(SessionTurnTest, ReplaysAreEventsWhileSomebodyListens) {
+  for (const auto rule : {TurnRules::OnReplay::kRefuse, TurnRules::OnReplay::kRevokeSession}) {
+    StartAnew({.turns = {.on_replay = rule}});
+    for (const bool reused : {true, false}) {
+      const Session session = Create();
+      const std::string first = Issue(session.alias);
+      const std::string second = Use(first, "one");
+      if (!reused) Use(second, "two");
+      std::vector<std::tuple<EventType, Alias, Alias, std::string>> told;
+      for (const Event& event : EventsOf([&] {
+             EXPECT_THAT(Resume(first, "another"),
+                         HasVerdict(reused ? Verdict::kReused : Verdict::kReplayed));
+           })) {
+        told.emplace_back(event.type, event.alias, event.other, event.detail);
+        EXPECT_EQ(event.principal, "alice");
+      }
+      const std::tuple seen{EventType::kReplaySeen, session.alias, Alias(),
+                            std::string(reused ? "reused" : "replayed")};
+      const std::tuple revoked{EventType::kRevoked, session.alias, Alias(), std::string()};
+      if (rule == TurnRules::OnReplay::kRefuse) {
+        EXPECT_THAT(told, ElementsAre(seen));
+      } else {
+        EXPECT_THAT(told, ElementsAre(seen, revoked));
+      }
+    }
+  }
+  const Session session = Create();
+  const std::string old_baton = Issue(session.alias);
+  Use(old_baton);
+  const std::vector<Event> verified = EventsOf([&] {
+    EXPECT_THAT(store().Verify(old_baton, "alice", "main"), HasVerdict(Verdict::kReplayed));
+  });
+  ASSERT_EQ(verified.size(), 1u);
+  EXPECT_EQ(verified[0].detail, "replayed");
+}
+
+TEST_F(SessionTurnTest, IdentityThatWasGivenUpIsAnEventToo) {
+  const Session session = Create();
+  const std::string old_baton = Issue(session.alias);
+  ASSERT_OK_AND_ASSIGN(const Session fresh,
+                       store().CycleKey(session.alias, {.privilege_change = true}));
+  const std::vector<Event> events =
+      EventsOf([&] { EXPECT_THAT(Resume(old_baton), HasVerdict(Verdict::kRevoked)); });
+  ASSERT_EQ(events.size(), 1u);
+  EXPECT_EQ(events[0].type, EventType::kReplaySeen);
+  EXPECT_EQ(events[0].other, fresh.alias);
+  EXPECT_EQ(events[0].detail, "");
+}
+
+TEST_F(SessionTurnTest, RevocationThatCannotBeWrittenDownIsNotKeptQuiet) {
+  StartAnew({.turns = {.on_replay = TurnRules::OnReplay::kRevokeSession}});
+  const std::string first = Issue(Create().alias);
+  Use(first);
+  engine().InjectFaults([](MemoryEngine::Step) { return Fault::kMapFull; });
+  ExpectRefused(Verdict::kFull, [&] { return Resume(first, "another"); });
+  engine().InjectFaults(nullptr);
+  EXPECT_THAT(Resume(first, "another"), HasVerdict(Verdict::kReused));
+}
+
+// ---- Faults ----
+
+// Every write of a turn fails once, in every way; the client asks again until it has its answer.
+class SessionTurnFaultTest : public SessionTurnTest,
+                             public ::testing::WithParamInterface<std::tuple<CutOff, Fault, bool>> {
+ protected:
+  // One attempt of the client's; its answer, if it got one.
+  std::optional<TurnReplay> Attempt(const std::string& baton) {
+    absl::StatusOr<Resumed> resumed = Resume(baton, "request", std::get<0>(GetParam()));
+    if (!resumed.ok()) return std::nullopt;
+    if (auto* replay = std::get_if<TurnReplay>(&*resumed)) return *replay;
+    if (auto* unknown = std::get_if<TurnUnknown>(&*resumed)) {
+      unknown_ = true;
+      return TurnReplay{"unknown", unknown->next_baton};
+    }
+    SessionTurn& turn = std::get<SessionTurn>(*resumed);
+    ++runs_;
+    EXPECT_THAT(turn.Merge({{"count", Change::Add(1)}}), IsOk());
+    absl::StatusOr<std::string> next = turn.Finish("reply");
+    if (!next.ok()) return std::nullopt;
+    return TurnReplay{"reply", *next};
+  }
+
+  int runs_ = 0;
+  bool unknown_ = false;
+};
+
+TEST_P(SessionTurnFaultTest, TurnHappensOnceOrIsUnknown) {
+  const auto [cut_off, fault, persist] = GetParam();
+  for (int failing = 0;; ++failing) {
+    SCOPED_TRACE(absl::StrCat("write ", failing));
+    SessionSpec spec = LastingSpec();
+    spec.idle_timeout = absl::Hours(1);
+    StartAnew({});
+    const Session session = CreateWith({{"count", "0"}}, spec);
+    const std::string baton = Issue(session.alias);
+    Advance(absl::Minutes(30));
+    runs_ = 0;
+    unknown_ = false;
+    int step = 0;
+    bool failed = false;
+    engine().InjectFaults(
+        [&, fault = fault](MemoryEngine::Step at) {
+          if (fault == Fault::kUnknown && at != MemoryEngine::Step::kCommit) return Fault::kNone;
+          const bool fails = step++ == failing;
+          failed |= fails;
+          return fails ? fault : Fault::kNone;
+        },
+        persist);
+    std::optional<TurnReplay> answer = Attempt(baton);
+    engine().InjectFaults(nullptr);
+    if (!failed) {
+      EXPECT_EQ(runs_, 1);
+      EXPECT_NE(answer, std::nullopt);
+      break;
+    }
+    if (fault == Fault::kUnknown) {
+      EXPECT_EQ(answer, std::nullopt) << "it is not known to be durable";
+    }
+    for (int attempt = 0; !answer.has_value(); ++attempt) {
+      ASSERT_LT(attempt, 3);
+      Restart();
+      answer = Attempt(baton);
+    }
+    // However often it is asked: the same.
+    EXPECT_EQ(Attempt(baton), answer);
+    Restart();
+    EXPECT_EQ(Attempt(baton), answer);
+    EXPECT_EQ(LoadFields(session.alias).at("count"), Value(unknown_ ? "0" : "1"));
+    EXPECT_THAT(Resume(answer->next_baton, "next"), IsOk());
+    EXPECT_FALSE(unknown_ && cut_off == CutOff::kRunAgain);
+    EXPECT_FALSE(runs_ > 1 && cut_off == CutOff::kAtMostOnce);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(All, SessionTurnFaultTest,
+                         ::testing::Values(std::tuple{CutOff::kRunAgain, Fault::kMapFull, false},
+                                           std::tuple{CutOff::kRunAgain, Fault::kFailed, false},
+                                           std::tuple{CutOff::kRunAgain, Fault::kNoMemory, false},
+                                           std::tuple{CutOff::kRunAgain, Fault::kTooBig, false},
+                                           std::tuple{CutOff::kRunAgain, Fault::kUnknown, false},
+                                           std::tuple{CutOff::kRunAgain, Fault::kUnknown, true},
+                                           std::tuple{CutOff::kAtMostOnce, Fault::kMapFull, false},
+                                           std::tuple{CutOff::kAtMostOnce, Fault::kFailed, false},
+                                           std::tuple{CutOff::kAtMostOnce, Fault::kNoMemory, false},
+                                           std::tuple{CutOff::kAtMostOnce, Fault::kTooBig, false},
+                                           std::tuple{CutOff::kAtMostOnce, Fault::kUnknown, false},
+                                           std::tuple{CutOff::kAtMostOnce, Fault::kUnknown, true}));
+
+}  // namespace
+}  // namespace batonstore
