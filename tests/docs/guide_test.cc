@@ -7,6 +7,7 @@
 #include <sstream>
 #include <string>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -49,6 +50,10 @@ void Show(const Session& session) {
   EXPECT_EQ(session.principal, "alice");
   ++shown;
 }
+
+std::string DigestOf(const std::string& request) { return request; }  // it is short enough
+std::string asked;
+void AskTheBank(const std::string& payment) { asked = payment; }
 
 class GuideTest : public ::testing::Test {
  protected:
@@ -311,6 +316,78 @@ TEST_F(GuideTest, Batons) {
   const absl::StatusOr<Session> thief = sessions.Verify(*baton, "mallory", "accounts");
   EXPECT_EQ(VerdictOf(thief.status()), Verdict::kWrongPrincipal);
   EXPECT_THAT(owner, IsOk());
+}
+
+struct Response {
+  absl::Status status;
+  std::string reply = {};
+  std::string next_baton = {};
+};
+
+// Serves one request; what it returns goes to the client.
+Response Serve(SessionStore& sessions, const std::string& baton, const std::string& request) {
+  absl::StatusOr<Resumed> resumed = sessions.Resume(baton, DigestOf(request), "accounts", "alice");
+  if (!resumed.ok()) return {WireStatus(resumed.status())};
+  if (const TurnReplay* replay = std::get_if<TurnReplay>(&*resumed)) {
+    return {absl::OkStatus(), replay->reply, replay->next_baton};
+  }
+  SessionTurn& turn = std::get<SessionTurn>(*resumed);
+  if (absl::Status kept = turn.Merge({{"orders", Change::Add(1)}}); !kept.ok()) return {kept};
+  const std::string reply = "ordered: " + request;
+  absl::StatusOr<std::string> next_baton = turn.Finish(reply);
+  if (!next_baton.ok()) return {next_baton.status()};
+  return {absl::OkStatus(), reply, *next_baton};
+}
+
+TEST_F(GuideTest, Turns) {
+  SessionStore& sessions = store_->sessions();
+  const Alias alias = NewSession().alias;
+  const std::string baton = *sessions.Issue(alias);
+  const Response lost = Serve(sessions, baton, "apples");
+  ASSERT_THAT(lost.status, IsOk());
+  const Response again = Serve(sessions, baton, "apples");
+  EXPECT_EQ(again.reply, "ordered: apples");
+  EXPECT_EQ(again.reply, lost.reply);
+  EXPECT_EQ(again.next_baton, lost.next_baton);
+  EXPECT_EQ(sessions.Load(alias)->fields["orders"], "1");
+  EXPECT_THAT(Serve(sessions, baton, "pears").status, HasVerdict(Verdict::kReused));
+  EXPECT_THAT(Serve(sessions, again.next_baton, "pears").status, IsOk());
+}
+
+TEST_F(GuideTest, TurnsThatRevokeOnReplay) {
+  const std::string directory = dir_ / "strict";
+  absl::StatusOr<std::unique_ptr<recovery::Store>> store =
+      recovery::Open({.directory = directory,
+                      .policy = {.turns = {.on_replay = TurnRules::OnReplay::kRevokeSession}}});
+  ASSERT_THAT(store, IsOk());
+  SessionStore& sessions = (*store)->sessions();
+  const absl::StatusOr<Session> session = sessions.ReserveAndCreate(
+      {.principal = "alice", .database = "accounts", .expires_at = absl::InfiniteFuture()});
+  ASSERT_THAT(session, IsOk());
+  const std::string baton = *sessions.Issue(session->alias);
+  const std::string next_baton = Serve(sessions, baton, "apples").next_baton;
+  EXPECT_THAT(Serve(sessions, baton, "pears").status, HasVerdict(Verdict::kReused));
+  EXPECT_THAT(Serve(sessions, next_baton, "pears").status, HasVerdict(Verdict::kRevoked));
+}
+
+TEST_F(GuideTest, TurnsAtMostOnce) {
+  const Alias alias = NewSession().alias;
+  std::string baton = *store_->sessions().Issue(alias);
+  {
+    const auto cut_off = store_->sessions().Resume(baton, DigestOf("pay 7"), "accounts", "alice",
+                                                   CutOff::kAtMostOnce);
+    ASSERT_THAT(cut_off, IsOk());
+  }
+  Open();
+  SessionStore& sessions = store_->sessions();
+  absl::StatusOr<Resumed> resumed =
+      sessions.Resume(baton, DigestOf("pay 7"), "accounts", "alice", CutOff::kAtMostOnce);
+  if (const TurnUnknown* unknown = std::get_if<TurnUnknown>(&*resumed)) {
+    AskTheBank("pay 7");
+    baton = unknown->next_baton;
+  }
+  EXPECT_EQ(asked, "pay 7");
+  EXPECT_THAT(Serve(sessions, baton, "apples").status, IsOk());
 }
 
 class Connection final : public PinnedConnection {
