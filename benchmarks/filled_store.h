@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "batonstore/base/skipping_clock.h"
 #include "batonstore/recovery/open.h"
 #include "batonstore/store/alias.h"
 #include "batonstore/store/attributes.h"
@@ -19,7 +20,6 @@
 #include "batonstore/store/session_store.h"
 #include "batonstore/store/session_table.h"
 #include "benchmarks/scratch.h"
-#include "benchmarks/skipping_clock.h"
 
 namespace batonstore::benchmarks {
 

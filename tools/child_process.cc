@@ -11,7 +11,9 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "batonstore/base/status_macros.h"
 #include "batonstore/base/system_error.h"
+#include "batonstore/base/verdict.h"
 
 extern char** environ;
 
@@ -85,6 +87,22 @@ std::optional<std::string> ChildProcess::Wait() {
   if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) return std::nullopt;
   return WIFSIGNALED(status) ? absl::StrCat("signal ", WTERMSIG(status))
                              : absl::StrCat("exit status ", WEXITSTATUS(status));
+}
+
+absl::Status ReadUntilKilled(ChildProcess& child, absl::Duration delay,
+                             absl::FunctionRef<bool()> goes_on,
+                             absl::FunctionRef<absl::Status(const std::string& line)> read) {
+  std::optional<std::string> line;
+  while (goes_on() && (line = child.ReadLine()).has_value()) {
+    BATONSTORE_RETURN_IF_ERROR(read(*line));
+  }
+  absl::SleepFor(delay);
+  child.Kill();
+  while ((line = child.ReadLine()).has_value()) BATONSTORE_RETURN_IF_ERROR(read(*line));
+  if (const std::optional<std::string> other_end = child.Wait()) {
+    return Refuse(Verdict::kIo, absl::StrCat("the worker ended by itself: ", *other_end));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace batonstore::tools

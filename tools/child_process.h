@@ -10,7 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 namespace batonstore::tools {
 
@@ -46,6 +49,12 @@ class ChildProcess {
   std::string unread_;
   size_t read_to_ = 0;  // in unread_
 };
+
+// Hands the lines of `child` to `read` for as long as `goes_on` says so, kills it `delay` later,
+// and hands on what it had written until then. An error of `read`; IO if it ended by itself.
+absl::Status ReadUntilKilled(ChildProcess& child, absl::Duration delay,
+                             absl::FunctionRef<bool()> goes_on,
+                             absl::FunctionRef<absl::Status(const std::string& line)> read);
 
 }  // namespace batonstore::tools
 

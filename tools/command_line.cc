@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <string>
 
@@ -29,7 +30,9 @@ void AddDemo(CLI::App& app, Action& action) {
       R"(A worker process makes sessions from several threads and reports each as it is acknowledged.
 It is killed with SIGKILL; the store is opened again, and every acknowledged session must be
 there with its key pair, none Reserved, no alias given twice. Then batons are issued, verified
-and forged. The last line says how that went, the exit status too.
+and forged; batons rotate while their service is killed, and are replayed and stolen; and streams
+are ended in the middle of transactions on real SQLite databases, which must leave nothing. The
+last line says how that went, the exit status too.
 
 Examples:
   batonstore demo
@@ -72,9 +75,15 @@ Examples:
 void AddDemoWorker(CLI::App& app, Action& action) {
   CLI::App& command = *app.add_subcommand("demo-worker")->group("");
   auto work = std::make_shared<DemoWork>();
+  using Kind = DemoWork::Kind;
+  command.add_option("work", work->kind)
+      ->required()
+      ->transform(CLI::CheckedTransformer(std::map<std::string, Kind>{
+          {"sessions", Kind::kSessions}, {"orders", Kind::kOrders}, {"streams", Kind::kStreams}}));
   command.add_option("--dir", work->directory)->required();
-  command.add_option("--threads", work->threads)->required();
-  command.add_option("--seed", work->seed)->required();
+  command.add_option("--databases", work->databases);
+  command.add_option("--threads", work->threads)->check(CLI::Range(1, 256));
+  command.add_option("--seed", work->seed);
   command.callback([&action, work] {
     action = [work] { return Refused(RunDemoWorker(*work), /*json=*/false); };
   });

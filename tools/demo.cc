@@ -12,7 +12,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "batonstore/base/status_macros.h"
@@ -23,6 +26,8 @@
 #include "batonstore/tools/child_process.h"
 #include "batonstore/tools/demo_batons.h"
 #include "batonstore/tools/demo_ledger.h"
+#include "batonstore/tools/demo_orders.h"
+#include "batonstore/tools/demo_streams.h"
 #include "batonstore/tools/progress.h"
 
 namespace batonstore::tools {
@@ -32,6 +37,10 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kKills = 5;
 constexpr int kMaxDelayMicroseconds = 20'000;
+
+constexpr int kClients = 32;
+constexpr uint64_t kOrderKills = 3;
+constexpr uint64_t kOrdersBetweenKills = 500;
 
 // A new folder where a store can be: not every machine's /tmp is on a file system that can carry
 // one.
@@ -94,54 +103,48 @@ class Demo {
            << ".\n\n";
     DemoResult result;
     for (const uint64_t part : Split(request_.sessions, kKills, random_)) {
-      result.error = WorkUntilKilled(part);
+      result.error = MakeSessionsUntilKilled(part);
       if (result.error.ok()) result = OpenAndCheck();
       result.acknowledged = ledger_.acknowledged();
       if (!result.ok()) return result;
     }
-    const absl::StatusOr<uint64_t> accepted = ForgeBatons();
-    result.error = accepted.status();
-    if (accepted.ok()) result.forged_accepted = *accepted;
+    for (const auto part : {&Demo::ForgeBatons, &Demo::RotateBatons, &Demo::RollBackStreams}) {
+      result.error = (this->*part)(result);
+      if (!result.ok()) return result;
+    }
     return result;
   }
 
  private:
-  // One worker: killed after `acknowledgements` creations and a little more time.
-  absl::Status WorkUntilKilled(uint64_t acknowledgements) {
+  // A worker for `work`, which is told in words, until `goes_on` says so and a little longer.
+  absl::Status WorkUntilKilled(std::vector<std::string> work, absl::string_view in_words,
+                               absl::FunctionRef<bool()> goes_on,
+                               absl::FunctionRef<absl::Status(const std::string& line)> read) {
     const absl::Duration delay = absl::Microseconds(random_() % kMaxDelayMicroseconds);
-    BATONSTORE_ASSIGN_OR_RETURN(
-        const auto worker,
-        ChildProcess::Start({"demo-worker", "--dir", directory_, "--threads",
-                             absl::StrCat(request_.threads), "--seed", absl::StrCat(random_())}));
-    ++kills_;
-    story_ << "Kill " << kills_ << " of " << kKills << ": process " << worker->pid()
-           << " makes sessions; SIGKILL comes " << Rounded(delay) << " after " << acknowledgements
-           << " creations.\n"
+    work.insert(work.begin(), "demo-worker");
+    work.insert(work.end(), {"--dir", directory_, "--threads", absl::StrCat(request_.threads)});
+    BATONSTORE_ASSIGN_OR_RETURN(const auto worker, ChildProcess::Start(work));
+    story_ << "process " << worker->pid() << " " << in_words << "; SIGKILL comes " << Rounded(delay)
+           << " later.\n"
            << std::flush;
-    const uint64_t target = ledger_.acknowledged() + acknowledgements;
-    BATONSTORE_RETURN_IF_ERROR(RecordUntil(*worker, target));
-    absl::SleepFor(delay);
-    worker->Kill();
-    BATONSTORE_RETURN_IF_ERROR(RecordUntil(*worker, UINT64_MAX));
-    if (const auto other_end = worker->Wait()) {
-      return Refuse(Verdict::kIo, absl::StrCat("the worker ended by itself: ", *other_end));
-    }
-    return absl::OkStatus();
+    return ReadUntilKilled(*worker, delay, goes_on, read);
   }
 
-  // Up to that many creations in all, or the end of the worker.
-  absl::Status RecordUntil(ChildProcess& worker, uint64_t acknowledged) {
-    Progress progress("working",
-                      acknowledged == UINT64_MAX ? 0 : acknowledged - ledger_.acknowledged());
-    while (ledger_.acknowledged() < acknowledged) {
-      const std::optional<std::string> line = worker.ReadLine();
-      if (!line.has_value()) return absl::OkStatus();
-      const std::optional<DemoEvent> event = DemoEvent::Parse(*line);
-      if (!event.has_value()) return Refuse(Verdict::kCorrupt, "the worker reported no event");
-      ledger_.Record(*event);
-      if (event->kind == DemoEvent::Kind::kCreated) progress.Advance();
-    }
-    return absl::OkStatus();
+  absl::Status MakeSessionsUntilKilled(uint64_t acknowledgements) {
+    const uint64_t target = ledger_.acknowledged() + acknowledgements;
+    Progress progress("working", acknowledgements);
+    story_ << "Kill " << ++kills_ << " of " << kKills << ": ";
+    return WorkUntilKilled(
+        {"sessions", "--seed", absl::StrCat(random_())},
+        absl::StrCat("makes ", acknowledgements, " sessions"),
+        [&] { return ledger_.acknowledged() < target; },
+        [&](const std::string& line) {
+          const std::optional<DemoEvent> event = DemoEvent::Parse(line);
+          if (!event.has_value()) return Refuse(Verdict::kCorrupt, "the worker reported no event");
+          ledger_.Record(*event);
+          if (event->kind == DemoEvent::Kind::kCreated) progress.Advance();
+          return absl::OkStatus();
+        });
   }
 
   absl::StatusOr<std::unique_ptr<recovery::Store>> OpenStore() const {
@@ -172,20 +175,104 @@ class Demo {
     return ledger_.Check(sessions, [&progress] { progress.Advance(); });
   }
 
-  absl::StatusOr<uint64_t> ForgeBatons() {
+  absl::Status ForgeBatons(DemoResult& result) {
     BATONSTORE_ASSIGN_OR_RETURN(const auto store, OpenStore());
     SessionStore& sessions = store->sessions();
-    BATONSTORE_ASSIGN_OR_RETURN(
-        const uint64_t accepted,
-        TryBatons(
-            store->sessions(),
-            [&sessions](absl::string_view baton, absl::string_view principal,
-                        absl::string_view database) {
-              return sessions.Verify(baton, principal, database);
-            },
-            story_));
+    const BatonVerifier verify = [&sessions](absl::string_view baton, absl::string_view principal,
+                                             absl::string_view database) {
+      return sessions.Verify(baton, principal, database);
+    };
+    BATONSTORE_ASSIGN_OR_RETURN(const BatonsTried tried, TryBatons(sessions, verify, story_));
+    result.forged_accepted += tried.forged_accepted;
+    result.thefts_accepted += tried.thefts_accepted;
+    return store->Close();
+  }
+
+  // Clients order things from a service that is killed again and again.
+  absl::Status RotateBatons(DemoResult& result) {
+    BATONSTORE_ASSIGN_OR_RETURN(OrderClients clients, MakeClients());
+    for (uint64_t kill = 1; kill <= kOrderKills; ++kill) {
+      const uint64_t target = clients.answered() + kOrdersBetweenKills;
+      story_ << "Kill " << kill << " of " << kOrderKills << ": ";
+      BATONSTORE_RETURN_IF_ERROR(WorkUntilKilled(
+          {"orders"},
+          absl::StrCat("takes ", kOrdersBetweenKills, " orders of ", kClients, " clients"),
+          [&] { return clients.answered() < target; },
+          [&](const std::string& line) { return clients.Record(line); }));
+      BATONSTORE_RETURN_IF_ERROR(GoOn(clients));
+    }
+    return Misuse(clients, result);
+  }
+
+  absl::StatusOr<OrderClients> MakeClients() {
+    BATONSTORE_ASSIGN_OR_RETURN(const auto store, OpenStore());
+    story_ << "Turns: " << kClients << " clients, whose batons rotate with every order.\n";
+    BATONSTORE_ASSIGN_OR_RETURN(OrderClients clients,
+                                OrderClients::Create(store->sessions(), kClients));
     BATONSTORE_RETURN_IF_ERROR(store->Close());
-    return accepted;
+    return clients;
+  }
+
+  absl::Status GoOn(OrderClients& clients) {
+    BATONSTORE_ASSIGN_OR_RETURN(const auto store, OpenStore());
+    BATONSTORE_ASSIGN_OR_RETURN(const uint64_t taken_before,
+                                clients.AskAgain(store->sessions(), ServiceOf(store->sessions())));
+    story_ << "  opened again: every client asked for the order that was under way, "
+           << taken_before << " were answered again,\n  the others now; " << clients.answered()
+           << " orders so far, each taken once\n\n"
+           << std::flush;
+    return store->Close();
+  }
+
+  absl::Status Misuse(OrderClients& clients, DemoResult& result) {
+    BATONSTORE_ASSIGN_OR_RETURN(const auto store, OpenStore());
+    const OrderService service = ServiceOf(store->sessions());
+    BATONSTORE_ASSIGN_OR_RETURN(const OrderClients::Tried replays, clients.Replay(service));
+    BATONSTORE_ASSIGN_OR_RETURN(const OrderClients::Tried thefts, clients.Steal(service));
+    result.replays_accepted += replays.accepted;
+    result.thefts_accepted += thefts.accepted;
+    // None of which has cost the owners anything.
+    BATONSTORE_RETURN_IF_ERROR(clients.AskAgain(store->sessions(), service).status());
+    story_ << absl::StrFormat("  %-30s  %5d tried, %d accepted\n", "used before", replays.batons,
+                              replays.accepted)
+           << absl::StrFormat("  %-30s  %5d tried, %d accepted\n", "stolen", thefts.batons,
+                              thefts.accepted)
+           << "\n"
+           << std::flush;
+    return store->Close();
+  }
+
+  static OrderService ServiceOf(SessionStore& store) {
+    return [&store](absl::string_view baton, uint64_t number, absl::string_view principal,
+                    absl::string_view database) {
+      return TakeOrder(store, baton, number, principal, database);
+    };
+  }
+
+  // Transactions on SQLite, first in a process that is killed, then in this one.
+  absl::Status RollBackStreams(DemoResult& result) {
+    BATONSTORE_ASSIGN_OR_RETURN(const std::string folder, MakeTemporaryFolder());
+    const absl::Cleanup remove = [&folder] {
+      std::error_code ignored;
+      fs::remove_all(folder, ignored);
+    };
+    story_ << "Streams: ";
+    std::vector<std::string> batons;
+    BATONSTORE_RETURN_IF_ERROR(WorkUntilKilled(
+        {"streams", "--databases", folder},
+        absl::StrCat("inserts rows into ", kDemoStreams, " SQLite databases, in transactions"),
+        [&] { return batons.size() < kDemoStreams; },
+        [&](const std::string& line) {
+          if (!line.empty()) batons.push_back(line);
+          return absl::OkStatus();
+        }));
+    BATONSTORE_ASSIGN_OR_RETURN(const StreamsTried tried,
+                                TryStreams({directory_, folder}, batons, story_));
+    result.rolled_back = tried.rolled_back;
+    result.replays_accepted += tried.replays_accepted;
+    result.thefts_accepted += tried.thefts_accepted;
+    story_ << "\n";
+    return absl::OkStatus();
   }
 
   const std::string directory_;

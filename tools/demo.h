@@ -1,6 +1,6 @@
 // The demo: what batonstore is for, done and checked before your eyes. A worker process makes
 // sessions and is killed again and again; after each kill every promise must have been kept. Then
-// batons.
+// batons are forged, rotated, replayed and stolen, and streams ended in the middle of transactions.
 
 #ifndef BATONSTORE_TOOLS_DEMO_H_
 #define BATONSTORE_TOOLS_DEMO_H_

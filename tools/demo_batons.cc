@@ -7,7 +7,7 @@
 #include "absl/time/time.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
-#include "batonstore/tools/demo_worker.h"
+#include "batonstore/tools/demo_names.h"
 #include "batonstore/tools/forgeries.h"
 
 namespace batonstore::tools {
@@ -56,8 +56,8 @@ uint64_t CountAccepted(const std::vector<std::string>& batons, const char* princ
 
 }  // namespace
 
-absl::StatusOr<uint64_t> TryBatons(SessionStore& store, const BatonVerifier& verify,
-                                   std::ostream& story) {
+absl::StatusOr<BatonsTried> TryBatons(SessionStore& store, const BatonVerifier& verify,
+                                      std::ostream& story) {
   BATONSTORE_ASSIGN_OR_RETURN(const std::vector<Session> sessions, SessionsToUse(store));
   std::vector<std::string> batons;
   for (const Session& session : sessions) {
@@ -67,22 +67,23 @@ absl::StatusOr<uint64_t> TryBatons(SessionStore& store, const BatonVerifier& ver
   BATONSTORE_RETURN_IF_ERROR(VerifyAll(sessions, batons, verify));
   story << "Batons: " << batons.size() << " issued, and all of them verified.\n" << std::flush;
 
-  uint64_t total = 0;
+  BatonsTried found;
   const auto tell = [&](absl::string_view how, size_t tried, uint64_t accepted) {
     story << absl::StrFormat("  %-30s  %5d tried, %d accepted\n", how, tried, accepted)
           << std::flush;
-    total += accepted;
+    return accepted;
   };
-  tell("used by somebody else", batons.size(),
-       CountAccepted(batons, "a thief", kDemoDatabase, verify));
-  tell("used on another database", batons.size(),
-       CountAccepted(batons, kDemoPrincipal, "another", verify));
+  found.thefts_accepted += tell("used by somebody else", batons.size(),
+                                CountAccepted(batons, kDemoThief, kDemoDatabase, verify));
+  found.thefts_accepted += tell("used on another database", batons.size(),
+                                CountAccepted(batons, kDemoPrincipal, kDemoElsewhere, verify));
   for (const ForgeryAttempt& attempt : ForgeriesOf(batons[0], batons[1])) {
-    tell(attempt.how, attempt.batons.size(),
-         CountAccepted(attempt.batons, kDemoPrincipal, kDemoDatabase, verify));
+    found.forged_accepted +=
+        tell(attempt.how, attempt.batons.size(),
+             CountAccepted(attempt.batons, kDemoPrincipal, kDemoDatabase, verify));
   }
   story << "\n";
-  return total;
+  return found;
 }
 
 }  // namespace batonstore::tools

@@ -1,4 +1,4 @@
-// The demo's second half: batons are issued, verified, stolen and forged.
+// The demo's forgers: batons are issued, verified, stolen and forged.
 
 #ifndef BATONSTORE_TOOLS_DEMO_BATONS_H_
 #define BATONSTORE_TOOLS_DEMO_BATONS_H_
@@ -18,10 +18,15 @@ namespace batonstore::tools {
 using BatonVerifier = std::function<absl::StatusOr<Session>(
     absl::string_view baton, absl::string_view principal, absl::string_view database)>;
 
+struct BatonsTried {
+  uint64_t forged_accepted = 0;
+  uint64_t thefts_accepted = 0;  // used by somebody else, or elsewhere
+};
+
 // Tells on `story` what it does. Returns how many batons were accepted that must not be, or why an
 // authentic one was refused.
-absl::StatusOr<uint64_t> TryBatons(SessionStore& store, const BatonVerifier& verify,
-                                   std::ostream& story);
+absl::StatusOr<BatonsTried> TryBatons(SessionStore& store, const BatonVerifier& verify,
+                                      std::ostream& story);
 
 }  // namespace batonstore::tools
 

@@ -7,7 +7,7 @@ namespace batonstore::tools {
 
 bool DemoResult::ok() const {
   return lost == 0 && reserved_left == 0 && duplicate_aliases == 0 && forged_accepted == 0 &&
-         error.ok();
+         replays_accepted == 0 && thefts_accepted == 0 && error.ok();
 }
 
 std::string DemoResult::ToLine() const {
@@ -15,7 +15,8 @@ std::string DemoResult::ToLine() const {
   return absl::StrCat("demo: ", ok() ? "ok" : "FAILED", " acknowledged=", acknowledged,
                       " lost=", lost, " reserved_left=", reserved_left,
                       " duplicate_aliases=", duplicate_aliases,
-                      " forged_accepted=", forged_accepted, reason);
+                      " forged_accepted=", forged_accepted, " replays_accepted=", replays_accepted,
+                      " thefts_accepted=", thefts_accepted, " rolled_back=", rolled_back, reason);
 }
 
 JsonObject DemoResult::ToJson() const {
@@ -24,7 +25,10 @@ JsonObject DemoResult::ToJson() const {
       .Number("lost", lost)
       .Number("reserved_left", reserved_left)
       .Number("duplicate_aliases", duplicate_aliases)
-      .Number("forged_accepted", forged_accepted);
+      .Number("forged_accepted", forged_accepted)
+      .Number("replays_accepted", replays_accepted)
+      .Number("thefts_accepted", thefts_accepted)
+      .Number("rolled_back", rolled_back);
 }
 
 }  // namespace batonstore::tools

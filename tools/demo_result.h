@@ -17,6 +17,9 @@ struct DemoResult {
   uint64_t reserved_left = 0;      // sessions still Reserved after recovery
   uint64_t duplicate_aliases = 0;  // aliases given twice
   uint64_t forged_accepted = 0;    // batons that the store never signed and took all the same
+  uint64_t replays_accepted = 0;   // used batons that were taken again
+  uint64_t thefts_accepted = 0;    // batons that somebody else used, or that were used elsewhere
+  uint64_t rolled_back = 0;        // streams whose transactions have left nothing behind
   absl::Status error;              // what kept the demo from going on
 
   // True if every promise was kept and the demo came to its end.

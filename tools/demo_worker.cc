@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <random>
@@ -17,6 +18,9 @@
 #include "batonstore/base/system_error.h"
 #include "batonstore/recovery/open.h"
 #include "batonstore/tools/demo_ledger.h"
+#include "batonstore/tools/demo_names.h"
+#include "batonstore/tools/demo_orders.h"
+#include "batonstore/tools/demo_streams.h"
 
 namespace batonstore::tools {
 namespace {
@@ -24,7 +28,7 @@ namespace {
 using Kind = DemoEvent::Kind;
 
 // One write, so that the lines of other threads and the kill come before or after, never between.
-absl::Status Report(absl::string_view lines) {
+absl::Status Report(const std::string& lines) {
   const ssize_t written = write(STDOUT_FILENO, lines.data(), lines.size());
   if (written == static_cast<ssize_t>(lines.size())) return absl::OkStatus();
   return SystemError(written < 0 ? errno : ENOSPC, "report to the demo");
@@ -40,8 +44,8 @@ class Hand {
   Hand(SessionStore& store, uint64_t seed) : store_(store), random_(seed) {}
 
   // Goes on until something is refused, here or elsewhere.
-  absl::Status Work(const std::atomic<bool>& stopped) {
-    while (!stopped) {
+  absl::Status Work(const std::function<bool()>& stop) {
+    while (!stop()) {
       const uint64_t dice = random_() % 16;
       if (dice < 8) BATONSTORE_RETURN_IF_ERROR(ReserveThenCreate());
       if (dice >= 8 && dice < 12) BATONSTORE_RETURN_IF_ERROR(ReserveAndCreate());
@@ -104,26 +108,56 @@ class Hand {
   std::optional<Alias> group_;   // for the next session
 };
 
-}  // namespace
-
-absl::Status RunDemoWorker(const DemoWork& work) {
-  recovery::Options options;
-  options.directory = work.directory;
-  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<recovery::Store> store,
-                              recovery::Open(options));
+// Each thread works until that says so, or until one of them is refused something, which is the
+// result.
+using Stop = std::function<bool()>;
+absl::Status InThreads(unsigned int threads,
+                       const std::function<absl::Status(unsigned int number, const Stop&)>& work) {
   std::atomic<bool> stopped = false;
-  std::vector<absl::Status> outcomes(work.threads);
-  std::vector<std::thread> threads;
-  for (unsigned int i = 0; i < work.threads; ++i) {
-    threads.emplace_back([&, i] {
-      outcomes[i] = Hand(store->sessions(), work.seed + i).Work(stopped);
+  std::vector<absl::Status> outcomes(threads);
+  std::vector<std::thread> hands;
+  for (unsigned int i = 0; i < threads; ++i) {
+    hands.emplace_back([&, i] {
+      outcomes[i] = work(i, [&stopped] { return stopped.load(); });
       stopped = true;
     });
   }
-  for (std::thread& thread : threads) thread.join();
+  for (std::thread& hand : hands) hand.join();
   absl::Status first_refusal;
   for (absl::Status& outcome : outcomes) first_refusal.Update(std::move(outcome));
   return first_refusal;
+}
+
+absl::Status MakeSessions(SessionStore& store, const DemoWork& work) {
+  return InThreads(work.threads, [&](unsigned int number, const Stop& stop) {
+    return Hand(store, work.seed + number).Work(stop);
+  });
+}
+
+// Each client's orders are one thread's, so that no client ever is in its own way.
+absl::Status TakeEverybodysOrders(SessionStore& store, const DemoWork& work) {
+  ListFilter filter;
+  filter.database = kDemoOrders;
+  BATONSTORE_ASSIGN_OR_RETURN(const ListPage page, store.List(filter, kMaxPageSize));
+  std::vector<std::vector<Alias>> shares(work.threads);
+  for (size_t i = 0; i < page.sessions.size(); ++i) {
+    shares[i % work.threads].push_back(page.sessions[i].alias);
+  }
+  return InThreads(work.threads, [&](unsigned int number, const Stop& stop) {
+    return TakeOrders(store, shares[number], stop, Report);
+  });
+}
+
+}  // namespace
+
+absl::Status RunDemoWorker(const DemoWork& work) {
+  if (work.kind == DemoWork::Kind::kStreams) {
+    return HoldStreams({work.directory, work.databases}, Report);
+  }
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<recovery::Store> store,
+                              recovery::Open({.directory = work.directory}));
+  return work.kind == DemoWork::Kind::kOrders ? TakeEverybodysOrders(store->sessions(), work)
+                                              : MakeSessions(store->sessions(), work);
 }
 
 }  // namespace batonstore::tools

@@ -12,17 +12,21 @@
 namespace batonstore::tools {
 
 struct DemoWork {
-  std::string directory;
-  unsigned int threads = 1;
-  uint64_t seed = 0;
+  enum class Kind {
+    kSessions,  // makes sessions, and writes a DemoEvent after (or before) each call
+    kOrders,    // takes orders for the clients' sessions, and writes a line after each (TakeOrders)
+    kStreams,   // opens streams on SQLite databases, and holds them (HoldStreams)
+  };
+
+  Kind kind = Kind::kSessions;
+  std::string directory;     // of the store
+  std::string databases;     // the folder of theirs; for kStreams
+  unsigned int threads = 1;  // not for kStreams
+  uint64_t seed = 0;         // for kSessions
 };
 
-// What the worker's sessions are made with, so that their batons can be verified.
-inline constexpr char kDemoPrincipal[] = "demo";
-inline constexpr char kDemoDatabase[] = "main";
-
-// Writes a DemoEvent to standard output after (or before) each call. Never returns OK: it ends by
-// being killed, by SIGPIPE when nobody reads any more, or with what the store refused.
+// Reports on standard output. Never returns OK: it ends by being killed, by SIGPIPE when nobody
+// reads any more, or with what the store refused.
 absl::Status RunDemoWorker(const DemoWork& work);
 
 }  // namespace batonstore::tools

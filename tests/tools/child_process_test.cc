@@ -4,14 +4,21 @@
 #include <unistd.h>
 
 #include <iostream>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "batonstore/base/verdict.h"
+#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
 
 namespace batonstore::tools {
 namespace {
 
+using batonstore::testing::HasVerdict;
 using batonstore::testing::IsOk;
 
 // What this program does when it was started as a child.
@@ -39,6 +46,42 @@ TEST(ChildProcessTest, WhatWasWrittenBeforeTheKillCanStillBeRead) {
   while (child->ReadLine().has_value()) {
   }
   EXPECT_EQ(child->Wait(), std::nullopt);
+}
+
+TEST(ChildProcessTest, IsReadForAsLongAsNeededAndToTheEndOnceItIsDead) {
+  ASSERT_OK_AND_ASSIGN(const auto child, ChildProcess::Start({"as-child", "hang"}));
+  std::vector<std::string> lines;
+  bool alive = true;
+  const auto goes_on = [&] {
+    if (lines.size() < 2) return true;
+    alive = false;
+    return false;
+  };
+  EXPECT_THAT(ReadUntilKilled(*child, absl::Milliseconds(1), goes_on,
+                              [&](const std::string& line) {
+                                EXPECT_EQ(alive, lines.size() < 2);
+                                lines.push_back(line);
+                                return absl::OkStatus();
+                              }),
+              IsOk());
+  EXPECT_GE(lines.size(), 3u);  // the kill may come before the fourth is whole
+}
+
+TEST(ChildProcessTest, WhoEndsByItselfBeforeTheKillIsFound) {
+  ASSERT_OK_AND_ASSIGN(const auto child, ChildProcess::Start({"as-child", "end"}));
+  const absl::Status ended = ReadUntilKilled(
+      *child, absl::Milliseconds(200), [] { return true; },
+      [](const std::string&) { return absl::OkStatus(); });
+  EXPECT_THAT(ended, HasVerdict(Verdict::kIo));
+  EXPECT_THAT(ended.message(), ::testing::HasSubstr("exit status 7"));
+}
+
+TEST(ChildProcessTest, WhatTheReaderSaysAgainstALineIsTheAnswer) {
+  ASSERT_OK_AND_ASSIGN(const auto child, ChildProcess::Start({"as-child", "hang"}));
+  EXPECT_THAT(ReadUntilKilled(
+                  *child, absl::ZeroDuration(), [] { return true; },
+                  [](const std::string&) { return Refuse(Verdict::kCorrupt, "no"); }),
+              HasVerdict(Verdict::kCorrupt));
 }
 
 TEST(ChildProcessTest, NobodyOutlivesItsHandle) {

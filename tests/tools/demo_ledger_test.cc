@@ -82,7 +82,7 @@ TEST_F(DemoLedgerTest, KeptPromisesCountAsKept) {
   Note(Kind::kRevoked, revoked);
   EXPECT_EQ(Check().ToLine(),
             "demo: ok acknowledged=2 lost=0 reserved_left=0 duplicate_aliases=0 "
-            "forged_accepted=0");
+            "forged_accepted=0 replays_accepted=0 thefts_accepted=0 rolled_back=0");
 }
 
 TEST_F(DemoLedgerTest, WhatWasUnderWayMayHaveHappenedOrNot) {

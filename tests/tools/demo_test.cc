@@ -24,7 +24,8 @@ using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
 constexpr char kOkLine[] =
-    "demo: ok acknowledged=[0-9]+ lost=0 reserved_left=0 duplicate_aliases=0 forged_accepted=0";
+    "demo: ok acknowledged=[0-9]+ lost=0 reserved_left=0 duplicate_aliases=0 forged_accepted=0 "
+    "replays_accepted=0 thefts_accepted=0 rolled_back=20";
 
 Finished RunDemoProgram(std::vector<std::string> words,
                         const std::vector<std::string>& variables = {}) {
@@ -48,6 +49,8 @@ TEST(DemoTest, KillsCheckForgesAndEndsWithOneLine) {
   EXPECT_GE(acknowledged, 200u);
   EXPECT_THAT(demo.out, HasSubstr("Kill 5 of 5"));
   EXPECT_THAT(demo.out, HasSubstr("664 tried, 0 accepted"));
+  EXPECT_THAT(demo.out, HasSubstr("Kill 3 of 3"));
+  EXPECT_THAT(demo.out, HasSubstr("killed by an operator"));
   EXPECT_EQ(demo.err, "") << "no progress bar off a terminal";
   EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "the temporary folder is left";
 }
@@ -69,9 +72,11 @@ TEST(DemoTest, JsonIsAloneOnStandardOutput) {
   const Json result = Json::parse(demo.out);
   EXPECT_EQ(result["ok"], true);
   EXPECT_GE(result["acknowledged"], 200);
-  for (const char* count : {"lost", "reserved_left", "duplicate_aliases", "forged_accepted"}) {
+  for (const char* count : {"lost", "reserved_left", "duplicate_aliases", "forged_accepted",
+                            "replays_accepted", "thefts_accepted"}) {
     EXPECT_EQ(result[count], 0) << count;
   }
+  EXPECT_EQ(result["rolled_back"], 20);
   EXPECT_THAT(LastLine(demo.err), MatchesRegex(kOkLine));
 }
 
@@ -82,7 +87,8 @@ TEST(DemoTest, NeverTouchesAFolderThatIsInUse) {
   EXPECT_EQ(demo.status, 1);
   EXPECT_THAT(LastLine(demo.out),
               MatchesRegex("demo: FAILED acknowledged=0 lost=0 reserved_left=0 "
-                           "duplicate_aliases=0 forged_accepted=0 .EXISTS: .*"));
+                           "duplicate_aliases=0 forged_accepted=0 replays_accepted=0 "
+                           "thefts_accepted=0 rolled_back=0 .EXISTS: .*"));
 }
 
 TEST(DemoTest, AWorkerThatEndsByItselfIsAFailure) {

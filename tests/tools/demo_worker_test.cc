@@ -18,8 +18,8 @@ using Kind = DemoEvent::Kind;
 
 TEST(DemoWorkerTest, ReportsEveryKindOfEventUntilNobodyReads) {
   const TempDir folder;
-  Conversation worker({Runfile("tools/batonstore"), "demo-worker", "--dir", folder / "store",
-                       "--threads", "4", "--seed", "1"});
+  Conversation worker({Runfile("tools/batonstore"), "demo-worker", "sessions", "--dir",
+                       folder / "store", "--threads", "4", "--seed", "1"});
   std::set<Kind> seen;
   DemoLedger ledger;
   while (seen.size() < 5 || ledger.acknowledged() < 20) {

@@ -1,8 +1,8 @@
 // The system's clock, which can be made to skip ahead, so that what runs out in a month can be
 // watched today. Reading it costs next to nothing more than reading the system's.
 
-#ifndef BATONSTORE_BENCHMARKS_SKIPPING_CLOCK_H_
-#define BATONSTORE_BENCHMARKS_SKIPPING_CLOCK_H_
+#ifndef BATONSTORE_BASE_SKIPPING_CLOCK_H_
+#define BATONSTORE_BASE_SKIPPING_CLOCK_H_
 
 #include <algorithm>
 #include <atomic>
@@ -11,7 +11,7 @@
 #include "absl/time/time.h"
 #include "batonstore/base/clock.h"
 
-namespace batonstore::benchmarks {
+namespace batonstore {
 
 // Thread-safe, but for two that skip at a time.
 class SkippingClock final : public Clock {
@@ -30,6 +30,6 @@ class SkippingClock final : public Clock {
   std::atomic<int64_t> skipped_ns_{0};
 };
 
-}  // namespace batonstore::benchmarks
+}  // namespace batonstore
 
-#endif  // BATONSTORE_BENCHMARKS_SKIPPING_CLOCK_H_
+#endif  // BATONSTORE_BASE_SKIPPING_CLOCK_H_
