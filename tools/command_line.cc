@@ -106,6 +106,12 @@ Where fields are set, it is FIELD=VALUE, or FIELD*=VALUE for a secret; save-if, 
 removes the fields that it is not given, keeps a secret that is there with FIELD*. A value
 that is not UTF-8 is shown as {"hex":"ff00"}, a secret as {"withheld":true}.
 
+A turn begins with resume, which knows the request by its SHA-256 and gives the turn a
+number, and ends with finish, which gives the next baton, or with drop. Other lines may
+come in between; what is still open when the shell ends is dropped. The outcome of resume
+is turn, or, when the request has been asked before: replay, with the reply and the next
+baton as they were, or unknown, when it was to happen at most once and was cut off.
+
 The store is made if it is missing. A line that is refused answers "ok":false with the
 verdict, changes nothing, and the shell goes on; the exit status tells only whether the
 store could be opened and closed.
@@ -116,6 +122,12 @@ Example:
   list principal=alice
   save-or-create expires=24h idle=30m principal=alice -- theme=dark pin*=1234
   END
+
+A turn, with the alias of a session and the baton that issue answers:
+  issue alias=ALIAS
+  resume baton=BATON request="order 7" principal=alice database=main
+  merge-in-turn turn=1 -- orders+=1
+  finish turn=1 reply="ordered: 7"
 )");
   auto common = AddCommon(command);
   AddRetention(command, common);

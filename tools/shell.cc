@@ -2,6 +2,7 @@
 
 #include <iostream>
 #include <utility>
+#include <variant>
 #include <vector>
 
 #include "absl/algorithm/container.h"
@@ -13,6 +14,7 @@
 #include "batonstore/base/verdict.h"
 #include "batonstore/tools/describe.h"
 #include "batonstore/tools/json.h"
+#include "batonstore/tools/open_turns.h"
 #include "batonstore/tools/shell_command.h"
 #include "batonstore/tools/shell_line.h"
 
@@ -63,7 +65,7 @@ Answer Help(Store&, const ShellLine&) {
 
 std::vector<ShellCommand> AllCommands() {
   std::vector<ShellCommand> all = SessionShellCommands();
-  for (const auto of_theme : {FieldShellCommands, HousekeepingShellCommands}) {
+  for (const auto of_theme : {FieldShellCommands, TurnShellCommands, HousekeepingShellCommands}) {
     for (ShellCommand& command : of_theme()) all.push_back(std::move(command));
   }
   all.push_back({"help", {}, {}, "This list", Help});
@@ -97,11 +99,13 @@ absl::Status CheckArguments(const ShellCommand& command, const ShellLine& line) 
                                                 "; usage: ", Usage(command)));
 }
 
-Answer Run(Store& store, const ShellLine& line) {
+Answer Run(Store& store, OpenTurns& turns, const ShellLine& line) {
   for (const ShellCommand& command : Commands()) {
     if (command.name != line.command) continue;
     BATONSTORE_RETURN_IF_ERROR(CheckArguments(command, line));
-    return command.run(store, line);
+    const auto* on_turns = std::get_if<ShellCommand::OnTurns>(&command.run);
+    return on_turns != nullptr ? (*on_turns)(turns, line)
+                               : std::get<ShellCommand::OnStore>(command.run)(store, line);
   }
   return Refuse(Verdict::kInvalid, absl::StrCat("there is no command \"", Printable(line.command),
                                                 "\"; help lists them"));
@@ -110,11 +114,12 @@ Answer Run(Store& store, const ShellLine& line) {
 }  // namespace
 
 void RunShell(Store& store, std::istream& in, std::ostream& out, absl::string_view prompt) {
+  OpenTurns turns(store.sessions());
   std::string text;
   while (std::cerr << prompt && std::getline(in, text)) {
     const absl::StatusOr<ShellLine> line = ParseShellLine(text);
     if (line.ok() && line->command.empty()) continue;
-    const Answer answer = line.ok() ? Run(store, *line) : line.status();
+    const Answer answer = line.ok() ? Run(store, turns, *line) : line.status();
     out << (answer.ok() ? *answer : Describe(answer.status())).ToLine() << std::endl;
     if (answer.ok() && line->command == kQuit) return;
   }

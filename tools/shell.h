@@ -13,8 +13,8 @@
 namespace batonstore::tools {
 
 // Answers each line of `in` on `out` until it ends or says quit; blank lines and comments have no
-// answer, and a line that is refused has changed nothing. `prompt` is written to standard error
-// before each line.
+// answer, and a line that is refused has changed nothing. Turns that are open at the end are
+// dropped. `prompt` is written to standard error before each line.
 void RunShell(recovery::Store& store, std::istream& in, std::ostream& out,
               absl::string_view prompt = "");
 

@@ -6,12 +6,14 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "batonstore/recovery/open.h"
 #include "batonstore/store/session.h"
 #include "batonstore/tools/answers.h"
+#include "batonstore/tools/open_turns.h"
 #include "batonstore/tools/shell_line.h"
 
 namespace batonstore::tools {
@@ -20,11 +22,15 @@ struct ShellCommand {
   // What comes after --.
   enum class Words : uint8_t { kNone, kFieldsIfAny, kFields, kChanges };
 
+  // What a command works on: the store, or the turns that are open on it.
+  using OnStore = Answer (*)(recovery::Store& store, const ShellLine& line);
+  using OnTurns = Answer (*)(OpenTurns& turns, const ShellLine& line);
+
   std::string name;
   std::vector<std::string> required;  // keys
   std::vector<std::string> optional;
   std::string help;
-  Answer (*run)(recovery::Store& store, const ShellLine& line);
+  std::variant<OnStore, OnTurns> run;
   Words words = Words::kNone;
 };
 
@@ -33,6 +39,9 @@ std::vector<ShellCommand> SessionShellCommands();
 
 // What sessions hold: their fields.
 std::vector<ShellCommand> FieldShellCommands();
+
+// Turns on sessions: taken, added to, finished, dropped.
+std::vector<ShellCommand> TurnShellCommands();
 
 // Batons and the keys that sign them; sweeps, compensations and events; numbers.
 std::vector<ShellCommand> HousekeepingShellCommands();

@@ -114,7 +114,7 @@ TEST_F(ShellTest, HelpNamesEveryCommandOnceAndForPeopleToo) {
     EXPECT_THAT(ShellHelp(), HasSubstr(std::string(command["usage"])));
     EXPECT_NE(command["help"], "");
   }
-  EXPECT_EQ(usages.size(), 42u);
+  EXPECT_EQ(usages.size(), 47u);
   EXPECT_EQ(usages["shift alias=ALIAS to=TO"], 1);
   EXPECT_EQ(usages["merge alias=ALIAS -- CHANGE..."], 1);
 }
