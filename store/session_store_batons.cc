@@ -39,8 +39,7 @@ Presented PresentedBy(const BatonClaims& claims, absl::string_view digest,
 }  // namespace
 
 absl::StatusOr<BatonClaims> SessionStore::ClaimsOf(absl::string_view baton) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims,
-                              Ring().Verify(baton));
+  BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims, Ring().Verify(baton));
   if (claims.kind == BatonKind::kSession) return claims;
   return Refuse(Verdict::kForged, "the baton is not one of a session");
 }
@@ -228,7 +227,7 @@ absl::Status SessionStore::ReplaceKeyring(
 }
 
 std::vector<Keyring::KeyInfo> SessionStore::SigningKeys() const {
-  return keyring_.load(std::memory_order_acquire)->Keys();
+  return Ring().Keys();
 }
 
 }  // namespace batonstore

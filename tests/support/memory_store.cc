@@ -23,8 +23,7 @@ MemoryStore::MemoryStore(KeyPairSource& keys, const Policy& policy) {
   Open(std::move(engine), keys, policy);
 }
 
-MemoryStore::MemoryStore(Disk disk, KeyPairSource& keys, const Policy& policy)
-    : clock(disk.wall) {
+MemoryStore::MemoryStore(Disk disk, KeyPairSource& keys, const Policy& policy) : clock(disk.wall) {
   Open(std::make_unique<MemoryEngine>(std::move(disk.rows)), keys, policy);
 }
 

@@ -58,15 +58,14 @@ class SqliteStreamTest : public SqliteFixture {
   StreamRegistry& streams() { return store_->streams(); }
 
   absl::StatusOr<StreamTurn> OpenStream(bool read_only = false) {
-    return streams().Open({.database = "items",
-                           .principal = "alice",
-                           .read_only = read_only,
-                           .connect =
-                               [this, read_only](absl::Time deadline) {
-                                 return pool_->Acquire(read_only, deadline);
-                               },
-                           .deadline = clock_.Wall() + absl::Seconds(30),
-                           .on_release = [this] { ++released_; }});
+    return streams().Open(
+        {.database = "items",
+         .principal = "alice",
+         .read_only = read_only,
+         .connect =
+             [this, read_only](absl::Time deadline) { return pool_->Acquire(read_only, deadline); },
+         .deadline = clock_.Wall() + absl::Seconds(30),
+         .on_release = [this] { ++released_; }});
   }
   StreamTurn Resume(const std::string& baton) {
     return Must(streams().Resume(baton, "items", "alice"));
