@@ -10,6 +10,7 @@
 //   BM_Resume           at most 1.0 times, of 256 streams; of more, one trip to memory longer
 //   BM_Turn             at most 2.0 times: Resume and Finish
 //   BM_TurnOfMany       of 100,000 streams at most 2.0 times of one
+//   BM_ReapNothingDue   of 100,000 streams at most 2.0 times of one
 //   BM_StreamOpenClose  at most 2 microseconds
 //
 // Two threads are to gain at least 0.95 times as much in BM_Turn, on streams of their own, as in
@@ -117,6 +118,8 @@ class Streams {
     return registry_.Resume(baton, database_, principal_);
   }
 
+  void Reap() { registry_.Reap(); }
+
   // The batons of so many new streams, in an order that no cache can guess.
   std::vector<BatonText> OpenMany(int64_t count) {
     std::vector<BatonText> batons(static_cast<size_t>(count));
@@ -179,6 +182,13 @@ void BM_TurnOfMany(benchmark::State& state) {
   }
 }
 BENCHMARK(BM_TurnOfMany)->ArgName("streams")->Arg(1)->Arg(1000)->Arg(100'000);
+
+void BM_ReapNothingDue(benchmark::State& state) {
+  Streams streams;
+  streams.OpenMany(state.range(0));
+  for (auto _ : state) streams.Reap();
+}
+BENCHMARK(BM_ReapNothingDue)->ArgName("streams")->Arg(1)->Arg(100'000);
 
 void BM_StreamOpenClose(benchmark::State& state) {
   Streams streams;

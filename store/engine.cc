@@ -5,19 +5,30 @@
 namespace batonstore {
 namespace {
 
-absl::string_view Explain(Verdict why) {
-  return why == Verdict::kPoisoned
-             ? "a commit failed and its outcome is unknown; close the store and open it again"
-             : "this handle is closed, or was inherited through fork; open the store again";
+// Built before memory is short.
+struct Refusals {
+  absl::Status poisoned =
+      Refuse(Verdict::kPoisoned,
+             "a commit failed and its outcome is unknown; close the store and open it again");
+  absl::Status closed =
+      Refuse(Verdict::kClosed,
+             "this handle is closed, or was inherited through fork; open the store again");
+  absl::Status no_words =
+      Refuse(Verdict::kTooMany, "something failed, and there is no memory to say what");
+};
+const Refusals& Refused() {
+  static const Refusals* const kRefusals = new Refusals;
+  return *kRefusals;
 }
 
 }  // namespace
 
+Engine::Engine() { Refused(); }
+
 absl::Status Engine::Usable() const {
   const uint8_t shut = shut_.load(std::memory_order_acquire);
   if (shut == 0) return absl::OkStatus();
-  const auto why = static_cast<Verdict>(shut);
-  return Refuse(why, Explain(why));
+  return static_cast<Verdict>(shut) == Verdict::kPoisoned ? Refused().poisoned : Refused().closed;
 }
 
 void Engine::Shut(Verdict why) {
@@ -36,9 +47,6 @@ absl::StatusOr<std::unique_ptr<Snapshot>> Engine::Read() {
 }
 
 Engine::Outcome Engine::Write(absl::FunctionRef<Decision(Transaction&)> body) {
-  // Built before memory is short.
-  static const absl::Status* const kNoWords = new absl::Status(
-      Refuse(Verdict::kTooMany, "something failed, and there is no memory to say what"));
   Outcome outcome;
   try {
     outcome.status = Usable();
@@ -49,7 +57,7 @@ Engine::Outcome Engine::Write(absl::FunctionRef<Decision(Transaction&)> body) {
       outcome.fault = outcome.in_commit ? Fault::kUnknown : Fault::kNoMemory;
     }
   }
-  if (outcome.fault != Fault::kNone && outcome.status.ok()) outcome.status = *kNoWords;
+  if (outcome.fault != Fault::kNone && outcome.status.ok()) outcome.status = Refused().no_words;
   return outcome;
 }
 

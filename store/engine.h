@@ -94,10 +94,11 @@ class Transaction : public Snapshot {
 // Thread-safe.
 class Engine {
  public:
+  Engine();
   virtual ~Engine() = default;
 
   // OK, or why nothing more may be read or written here: CLOSED or POISONED. Takes no lock, so that
-  // a forked child can ask.
+  // a forked child can ask, and no memory.
   absl::Status Usable() const;
 
   // Makes Usable() say `why` from now on: the first reason stays, but CLOSED is the last word.

@@ -41,7 +41,8 @@ enum class EventType : uint8_t {
   kCompensation = 9,
   // An authentic baton of the past was presented: of an identity that the session has given up for
   // `other`, or, with a `detail`, of a generation that has been used with another request
-  // ("reused") or is older still ("replayed").
+  // ("reused") or is older still ("replayed"). Each time, as long as there is a consumer: an event
+  // and a commit, so who serves the public should limit how often one client may ask.
   kReplaySeen = 10,
 };
 

@@ -10,7 +10,8 @@
 namespace batonstore {
 
 // A connection taken out of a pool for the life of one stream. Used by one thread at a time, which
-// need not be the same one always; no lock of batonstore's is held during any of its calls.
+// need not be the same one always; no lock of batonstore's is held during any of its calls. None of
+// them may call CloseAll or Shut of the registry that the stream belongs to, which wait for them.
 //
 // Whoever has pinned it ends it like this, however the stream ends: Rollback, and then exactly one
 // of ReturnToPool, if that was OK and in time, or Discard. Then it is destroyed.
@@ -27,15 +28,15 @@ class PinnedConnection {
   // An error, an exception and being late all lead to Discard.
   virtual absl::Status Rollback(absl::Time deadline) = 0;
 
-  // The connection is clean: others may have it. Must not throw.
-  virtual void ReturnToPool() = 0;
+  // The connection is clean: others may have it.
+  virtual void ReturnToPool() noexcept = 0;
 
-  // Nobody knows what state the connection is in: close it. Must not throw.
-  virtual void Discard() = 0;
+  // Nobody knows what state the connection is in: close it.
+  virtual void Discard() noexcept = 0;
 };
 
 // Records what a stream changes on its connection, for who takes it. Its destructor closes it,
-// which must not throw. A stream closes the capture that nobody has taken before it rolls its
+// under the same rule. A stream closes the capture that nobody has taken before it rolls its
 // connection back; who has taken it closes it before ending the turn, since it may be of no use, or
 // not even safe to touch, once the connection is gone.
 class Capture {

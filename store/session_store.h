@@ -290,7 +290,7 @@ class SessionStore : public SessionReader, private StreamHost {
   absl::StatusOr<Judged> BeginIfCurrent(const Presented& presented);
   friend class SessionTurn;
   absl::StatusOr<std::string> FinishTurn(const SessionTurn& turn, absl::string_view reply);
-  absl::Status RefusePast(const Presented& presented, const Judged& judged);
+  absl::Status RefuseAndTell(const Presented& presented, const Judged& judged);
   void TellOfReplay(const Judged& judged);
   absl::Status TellOfReplayIn(Transaction& transaction, const Judged& judged, absl::Time now) const;
 

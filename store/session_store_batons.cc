@@ -87,6 +87,7 @@ absl::StatusOr<Resumed> SessionStore::Resume(absl::string_view baton, absl::stri
   BATONSTORE_RETURN_IF_ERROR(CheckDigest(digest));
   BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims, ClaimsOf(baton));
   const Presented presented = PresentedBy(claims, digest, database, principal);
+  std::string of_request(digest);  // now: once the beginning is committed, memory might be short
   BATONSTORE_ASSIGN_OR_RETURN(Judged judged, JudgeNow(presented));
   BusySessions::Lease lease;
   const bool is_current = judged.standing == Standing::kCurrent;
@@ -100,23 +101,24 @@ absl::StatusOr<Resumed> SessionStore::Resume(absl::string_view baton, absl::stri
                                             ? BeginIfCurrent(presented)
                                             : JudgeNow(presented));
   }
-  if (judged.is_past() || !judged.usable.ok()) return RefusePast(presented, judged);
+  if (judged.is_past() || !judged.usable.ok()) return RefuseAndTell(presented, judged);
   switch (judged.standing) {
     case Standing::kCurrent:
       return SessionTurn(*this, std::move(lease), std::move(judged.session).Seen(),
-                         presented.generation, std::string(digest), cut_off);
+                         presented.generation, std::move(of_request), cut_off);
     case Standing::kAnswered:
       return TurnReplay{std::move(judged.turn.reply), std::move(judged.turn.successor)};
     case Standing::kCutOff:
       return TurnUnknown{std::move(judged.turn.successor)};
     case Standing::kWornOut:
       return Refuse(Verdict::kExpired, "the baton cannot rotate any more; log in again");
+    case Standing::kAhead:
+      return Ahead(presented.alias);
     case Standing::kReused:
     case Standing::kReplayed:
-    case Standing::kAhead:
-      break;
+      break;  // of the past: refused above
   }
-  return Ahead(presented.alias);
+  return Replayed();
 }
 
 absl::StatusOr<Judged> SessionStore::BeginIfCurrent(const Presented& presented) {
@@ -154,8 +156,9 @@ absl::StatusOr<std::string> SessionStore::FinishTurn(const SessionTurn& turn,
   return handed_on;
 }
 
-// Refuses what cannot be used, or is of the past; tells of it, and does what the policy asks for.
-absl::Status SessionStore::RefusePast(const Presented& presented, const Judged& judged) {
+// Refuses what cannot be used, or is of the past; of the latter it tells, and does what the policy
+// asks for.
+absl::Status SessionStore::RefuseAndTell(const Presented& presented, const Judged& judged) {
   const TurnRules::OnReplay rule = table_.policy().turns.on_replay;
   if (!judged.usable.ok() || rule == TurnRules::OnReplay::kRefuse) {
     if (judged.is_past()) TellOfReplay(judged);
@@ -226,8 +229,6 @@ absl::Status SessionStore::ReplaceKeyring(
   return absl::OkStatus();
 }
 
-std::vector<Keyring::KeyInfo> SessionStore::SigningKeys() const {
-  return Ring().Keys();
-}
+std::vector<Keyring::KeyInfo> SessionStore::SigningKeys() const { return Ring().Keys(); }
 
 }  // namespace batonstore

@@ -7,7 +7,7 @@
 //   if (auto* replay = std::get_if<TurnReplay>(&*resumed)) {   // asked before: the same answer
 //     return Respond(replay->reply, replay->next_baton);
 //   }
-//   if (auto* unknown = std::get_if<TurnUnknown>(&*resumed)) { // kAtMostOnce alone
+//   if (auto* unknown = std::get_if<TurnUnknown>(&*resumed)) { // cut off, after kAtMostOnce
 //     return Respond("it may have happened: look", unknown->next_baton);
 //   }
 //   SessionTurn& turn = std::get<SessionTurn>(*resumed);

@@ -6,8 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <unordered_map>
 
-#include "absl/container/node_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -34,7 +34,8 @@ class SqlCache {
  private:
   const size_t max_texts_;
   const size_t max_bytes_;
-  absl::node_hash_map<int32_t, std::string> texts_;
+  // Not Abseil's, whose hash maps do not survive a failed allocation.
+  std::unordered_map<int32_t, std::string> texts_;
   size_t bytes_ = 0;  // of all texts
 };
 

@@ -6,8 +6,8 @@
 #include <optional>
 #include <utility>
 
-#include "batonstore/base/verdict.h"
 #include "batonstore/crypto/secret_bytes.h"
+#include "batonstore/store/stream_refusals.h"
 #include "batonstore/store/stream_registry.h"
 
 namespace batonstore {
@@ -22,9 +22,7 @@ bool Matches(const std::optional<T>& wanted, const T& value) {
 
 // Ends the stream of a turn under way.
 absl::Status StreamRegistry::EndTurn(StreamSlot& slot) {
-  if (IsForkedChild()) {
-    return Refuse(Verdict::kClosed, "the stream belongs to the parent of this process");
-  }
+  if (IsForkedChild()) return Refused().of_the_parent;
   {
     MutexLock lock(slot.mu);
     slot.state = SlotState::kEnding;
@@ -124,7 +122,9 @@ void StreamRegistry::Shut() {
 size_t StreamRegistry::Reap() {
   if (IsForkedChild()) return 0;
   if (!host_.Usable().ok()) return CloseAll();
-  const absl::Duration now = clock_.SinceBoot();
+  // The clock that Resume goes by, but told of the time for which the machine was suspended.
+  (void)clock_.SinceBoot();
+  const absl::Duration now = clock_.SinceBootCoarse();
   size_t reaped = 0;
   while (const std::optional<uint32_t> index = NextDue(now)) {
     if (ReapOne(*index, now)) ++reaped;

@@ -1,10 +1,8 @@
 #include "batonstore/store/stream_holdings.h"
 
-#include <exception>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "batonstore/base/verdict.h"
+#include "batonstore/store/stream_refusals.h"
 
 namespace batonstore {
 namespace {
@@ -14,20 +12,16 @@ absl::Status RollBack(PinnedConnection& connection, Clock& clock, absl::Duration
   absl::Status rolled_back;
   try {
     rolled_back = connection.Rollback(clock.Wall() + timeout);
-  } catch (const std::exception& thrown) {
-    return Refuse(Verdict::kIo, absl::StrCat("the rollback threw: ", thrown.what()));
   } catch (...) {
-    return Refuse(Verdict::kIo, "the rollback threw");
+    return Refused().rollback_threw;
   }
-  if (rolled_back.ok() && clock.SinceBoot() - began > timeout) {
-    return Refuse(Verdict::kBusy, "the rollback was late, so its connection was discarded");
-  }
+  if (rolled_back.ok() && clock.SinceBoot() - began > timeout) return Refused().rollback_was_late;
   return rolled_back;
 }
 
 }  // namespace
 
-absl::Status StreamHoldings::GiveBack(Clock& clock, absl::Duration timeout) {
+absl::Status StreamHoldings::GiveBack(Clock& clock, absl::Duration timeout) noexcept {
   capture.reset();
   absl::Status rolled_back;
   if (const std::unique_ptr<PinnedConnection> pinned = std::move(connection); pinned != nullptr) {

@@ -21,7 +21,7 @@ class StreamHost {
   // The ring in force. One that was replaced stays valid as long as the host.
   virtual const Keyring& Ring() const = 0;
 
-  // OK, or why the streams are lost: POISONED or CLOSED. Takes no lock.
+  // OK, or why the streams are lost: POISONED or CLOSED. Takes no lock and no memory.
   virtual absl::Status Usable() const = 0;
 };
 

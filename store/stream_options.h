@@ -14,10 +14,13 @@ namespace batonstore {
 // not reap everything. Time is the progress of the monotonic clock: a wall clock that jumps ends no
 // stream and keeps none. absl::InfiniteDuration() is no limit.
 struct StreamOptions {
-  absl::Duration idle_timeout = {};      // between two turns; 60 seconds
-  absl::Duration max_age = {};           // from Open; 5 minutes. A turn under way may end later
-  int64_t max_per_database = 0;          // 64, those included that are being opened or rolled back
-  absl::Duration rollback_timeout = {};  // of a connection, before it is discarded; 5 seconds
+  absl::Duration idle_timeout = {};  // between two turns; 60 seconds
+  absl::Duration max_age = {};       // from Open; 5 minutes. A turn under way may end later
+  int64_t max_per_database = 0;      // 64, those included that are being opened or rolled back
+
+  // How long the rollback of a connection may take before it is discarded; 5 seconds. Whoever ends
+  // several streams, as the reaper does, rolls them back one after another.
+  absl::Duration rollback_timeout = {};
 
   // How often, in real time, a thread of the store closes what has been idle for too long or is too
   // old; every second. absl::InfiniteDuration(): there is no such thread, and

@@ -17,31 +17,10 @@
 #include "batonstore/crypto/baton.h"
 #include "batonstore/crypto/secret_bytes.h"
 #include "batonstore/store/session.h"
+#include "batonstore/store/stream_refusals.h"
 
 namespace batonstore {
 namespace {
-
-// Built once, so that refusing allocates nothing: an attacker's flood is no load on the heap.
-struct Refusals {
-  absl::Status forged = Refuse(Verdict::kForged, "this store never signed that baton");
-  absl::Status not_a_stream = Refuse(Verdict::kForged, "the baton is not one of a stream");
-  absl::Status earlier_epoch =
-      Refuse(Verdict::kLost, "the store was opened anew, which rolled the stream back");
-  absl::Status not_found = Refuse(Verdict::kNotFound, "the stream has ended");
-  absl::Status wrong_database =
-      Refuse(Verdict::kWrongDatabase, "the baton is bound to another database");
-  absl::Status wrong_principal =
-      Refuse(Verdict::kWrongPrincipal, "the baton is bound to another principal");
-  absl::Status expired =
-      Refuse(Verdict::kExpired, "the stream was idle for too long, or is too old");
-  absl::Status replayed = Refuse(Verdict::kReplayed, "the baton is of an earlier turn");
-  absl::Status no_memory = Refuse(Verdict::kTooMany, "no memory for another stream");
-  absl::Status busy = Refuse(Verdict::kBusy, "another turn of the stream is under way; retry");
-};
-const Refusals& Refused() {
-  static const Refusals* const kRefusals = new Refusals;
-  return *kRefusals;
-}
 
 absl::Status TooLong(absl::string_view field, size_t limit) {
   return Refuse(Verdict::kInvalid,
@@ -79,7 +58,7 @@ bool StreamRegistry::IsForkedChild() const { return getpid() != pid_; }
 
 // ---- Opening ----
 
-absl::StatusOr<StreamTurn> StreamRegistry::Open(OpenStream spec) {
+absl::StatusOr<StreamTurn> StreamRegistry::Open(OpenStream spec) try {
   // From here on what the caller holds is ours to give back, whatever happens.
   StreamHoldings holdings{.connection = std::move(spec.connection),
                           .on_release = std::move(spec.on_release)};
@@ -102,6 +81,8 @@ absl::StatusOr<StreamTurn> StreamRegistry::Open(OpenStream spec) {
   slot->rest->holdings = std::exchange(holdings, {});
   MutexLock lock(slot->mu);
   return StreamTurn(*this, *slot, slot->id, slot->next_generation);
+} catch (const std::bad_alloc&) {
+  return Refused().no_memory;
 }
 
 absl::Status StreamRegistry::Pin(const OpenStream& spec, absl::Duration timeout,
@@ -127,7 +108,7 @@ absl::Status StreamRegistry::Pin(const OpenStream& spec, absl::Duration timeout,
 }
 
 // Takes a place under the database's limit, and a slot.
-absl::StatusOr<StreamSlot*> StreamRegistry::Occupy(OpenStream& spec) try {
+absl::StatusOr<StreamSlot*> StreamRegistry::Occupy(OpenStream& spec) {
   const absl::Duration now = clock_.SinceBootCoarse();
   MutexLock lock(mu_);
   if (shut_) return Refuse(Verdict::kClosed, "the streams are closed");
@@ -154,8 +135,6 @@ absl::StatusOr<StreamSlot*> StreamRegistry::Occupy(OpenStream& spec) try {
   slot.too_old = now + options_.max_age;
   slot.last_used = now;
   return &slot;
-} catch (const std::bad_alloc&) {
-  return Refused().no_memory;
 }
 
 absl::StatusOr<StreamSlot*> StreamRegistry::TakeSlot() {
@@ -233,9 +212,7 @@ absl::Status StreamRegistry::HandOn(StreamSlot& slot, absl::string_view baton) {
   uint32_t index = 0;
   {
     MutexLock lock(slot.mu);
-    if (slot.state == SlotState::kDoomed) {
-      return Refuse(Verdict::kLost, "the stream was killed while its turn was under way");
-    }
+    if (slot.state == SlotState::kDoomed) return Refused().killed;
     std::memcpy(slot.baton.data(), baton.data(), kBatonLength);
     slot.has_baton = true;
     ++slot.next_generation;

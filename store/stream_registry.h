@@ -21,10 +21,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
-#include "absl/container/node_hash_map.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -84,7 +84,8 @@ enum class Killed : uint8_t {
   kNotFound,      // no such stream
   kBusy,          // in use, and left alone
   kKilled,        // it was idle; its rollback is over
-  kWhenReleased,  // in use: it ends with its turn, and nobody can resume it any more
+  kWhenReleased,  // in use: it ends with its turn, and nobody can resume it any more; or somebody
+                  // else is ending it at this moment
 };
 
 // Thread-safe. Resuming and finishing take no lock but the stream's own, so that different streams
@@ -131,7 +132,8 @@ class StreamRegistry {
   // How many List() would find. At once for no filter, or for one of the database alone.
   size_t Count(const StreamFilter& filter = {}) const;
 
-  // Ends a stream, and waits for its rollback; what a busy one comes to is the caller's choice.
+  // Ends an idle stream, and waits for its rollback. What becomes of a busy one is the caller's
+  // choice, and not waited for.
   Killed Kill(uint64_t id, WhenBusy when_busy = WhenBusy::kKillWhenReleased);
 
   // Ends every idle stream and waits until all that are being ended, by anyone, are rolled back;
@@ -148,7 +150,10 @@ class StreamRegistry {
 
  private:
   friend class StreamTurn;
-  using Databases = absl::node_hash_map<std::string, int64_t>;  // streams that have a place
+  friend class StreamRegistryPeer;  // a test's, who cannot take 2^64 turns
+
+  // Streams that have a place. Not Abseil's, whose hash maps do not survive a failed allocation.
+  using Databases = std::unordered_map<std::string, int64_t>;
 
   absl::Status Pin(const OpenStream& spec, absl::Duration timeout, StreamHoldings& holdings) const;
   absl::StatusOr<StreamSlot*> Occupy(OpenStream& spec);

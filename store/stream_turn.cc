@@ -3,25 +3,12 @@
 #include <new>
 #include <utility>
 
-#include "batonstore/base/verdict.h"
 #include "batonstore/crypto/baton.h"
+#include "batonstore/store/stream_refusals.h"
 #include "batonstore/store/stream_registry.h"
 #include "batonstore/store/stream_slots.h"
 
 namespace batonstore {
-namespace {
-
-absl::Status IsOver() { return Refuse(Verdict::kInvalid, "this turn is over"); }
-
-// Built before memory is short.
-const absl::Status& NoMemory() {
-  static const absl::Status* const kStatus =
-      new absl::Status(Refuse(Verdict::kTooMany, "no memory for that"));
-  return *kStatus;
-}
-
-}  // namespace
-
 StreamTurn::StreamTurn(StreamTurn&& other) noexcept
     : registry_(other.registry_),
       slot_(std::exchange(other.slot_, nullptr)),
@@ -45,21 +32,21 @@ StreamTurn::~StreamTurn() {
 }
 
 absl::Status StreamTurn::MintNext() try {
-  if (!is_under_way()) return IsOver();
+  if (!is_under_way()) return Refused().turn_is_over;
   if (!next_.empty()) return absl::OkStatus();
-  if (next_generation_ >= registry_->options_.max_batons) {
-    return Refuse(Verdict::kExpired, "the stream has handed on as many batons as it may");
-  }
+  if (next_generation_ >= registry_->options_.max_batons) return Refused().worn_out;
   next_ =
       registry_->host_.Ring().Mint({BatonKind::kStream, id_, next_generation_, registry_->epoch_});
   return absl::OkStatus();
 } catch (const std::bad_alloc&) {
-  return NoMemory();
+  return Refused().no_memory;
 }
 
-absl::StatusOr<std::string> StreamTurn::PeekBaton() {
+absl::StatusOr<std::string> StreamTurn::PeekBaton() try {
   if (absl::Status minted = MintNext(); !minted.ok()) return minted;
   return next_;
+} catch (const std::bad_alloc&) {
+  return Refused().no_memory;
 }
 
 absl::StatusOr<std::string> StreamTurn::Finish() {
@@ -74,7 +61,7 @@ absl::StatusOr<std::string> StreamTurn::Finish() {
 }
 
 absl::Status StreamTurn::Close() {
-  if (!is_under_way()) return IsOver();
+  if (!is_under_way()) return Refused().turn_is_over;
   return registry_->EndTurn(*std::exchange(slot_, nullptr));
 }
 
@@ -84,7 +71,7 @@ bool StreamTurn::read_only() const { return slot_->read_only; }
 PinnedConnection* StreamTurn::pinned() const { return slot_->rest->holdings.connection.get(); }
 
 absl::Status StreamTurn::StoreSql(int32_t id, absl::string_view text) try {
-  if (!is_under_way()) return IsOver();
+  if (!is_under_way()) return Refused().turn_is_over;
   if (slot_->rest->sql == nullptr) {
     const StreamOptions& options = registry_->options_;
     slot_->rest->sql = std::make_unique<SqlCache>(static_cast<size_t>(options.max_sql_texts),
@@ -92,11 +79,11 @@ absl::Status StreamTurn::StoreSql(int32_t id, absl::string_view text) try {
   }
   return slot_->rest->sql->Store(id, text);
 } catch (const std::bad_alloc&) {
-  return NoMemory();
+  return Refused().no_memory;
 }
 
 absl::StatusOr<absl::string_view> StreamTurn::LookupSql(int32_t id) const {
-  if (!is_under_way()) return IsOver();
+  if (!is_under_way()) return Refused().turn_is_over;
   if (slot_->rest->sql == nullptr) return SqlCache(0, 0).Lookup(id);
   return slot_->rest->sql->Lookup(id);
 }
@@ -106,11 +93,9 @@ bool StreamTurn::DropSql(int32_t id) {
 }
 
 absl::Status StreamTurn::SetCapture(std::unique_ptr<Capture> capture) {
-  if (!is_under_way()) return IsOver();
+  if (!is_under_way()) return Refused().turn_is_over;
   MutexLock lock(slot_->mu);
-  if (slot_->rest->holdings.capture != nullptr) {
-    return Refuse(Verdict::kExists, "the stream has a capture already; take that one first");
-  }
+  if (slot_->rest->holdings.capture != nullptr) return Refused().has_capture;
   slot_->rest->holdings.capture = std::move(capture);
   return absl::OkStatus();
 }

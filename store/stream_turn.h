@@ -1,6 +1,6 @@
 // One request's hold on a stream.
 //
-//   absl::StatusOr<StreamTurn> turn = streams.Resume(baton, "alice", ...);
+//   absl::StatusOr<StreamTurn> turn = streams.Resume(baton, "accounts", "alice");
 //   if (!turn.ok()) return WireStatus(turn.status());
 //   turn->connection<SqliteConnection>()->Execute(...);
 //   return turn->Finish();  // the next baton; without it the stream ends here, rolled back
@@ -55,9 +55,10 @@ class StreamTurn {
   // (or discarded), the release callback called. What the rollback said; BUSY if it was late.
   absl::Status Close();
 
-  // REQUIRES, all of these: the turn is under way.
   bool is_under_way() const { return slot_ != nullptr; }
-  uint64_t id() const { return id_; }  // for Kill and List; no secret
+  uint64_t id() const { return id_; }  // of the stream, for Kill and List; no secret
+
+  // REQUIRES, all of these: the turn is under way.
   const std::string& database() const;
   const std::string& principal() const;
   bool read_only() const;

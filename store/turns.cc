@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/crypto/secret_bytes.h"
 #include "batonstore/store/attribute_rows.h"
 
 namespace batonstore {
@@ -35,7 +36,7 @@ Standing StandingOf(const TurnRecord& turn, uint64_t generation, absl::string_vi
     return generation == kLastGeneration ? Standing::kWornOut : Standing::kCurrent;
   }
   if (generation + 1 < turn.generation) return Standing::kReplayed;
-  if (digest != turn.digest) return Standing::kReused;
+  if (!EqualInConstantTime(digest, turn.digest)) return Standing::kReused;
   return turn.last == TurnRecord::Last::kFinished ? Standing::kAnswered : Standing::kCutOff;
 }
 

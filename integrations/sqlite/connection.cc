@@ -160,12 +160,12 @@ absl::Status SqliteConnection::Rollback(absl::Time deadline) {
   return handle->Rollback(Timeout(deadline - handle->Now()));
 }
 
-void SqliteConnection::ReturnToPool() {
+void SqliteConnection::ReturnToPool() noexcept {
   std::shared_ptr<SqliteHandle> handle = Release();
   if (handle != nullptr && handle->MakeReusable()) give_back_(std::move(handle));
 }
 
-void SqliteConnection::Discard() {
+void SqliteConnection::Discard() noexcept {
   const std::shared_ptr<SqliteHandle> handle = Release();
   // For whoever is still inside; the last one out closes it.
   if (handle != nullptr) handle->Interrupt();

@@ -79,11 +79,11 @@ class SqliteConnection final : public PinnedConnection {
   // statement that was not finalized, a capture), or when its user has set a PRAGMA, attached a
   // database, or made a temporary object. Only the totals that changes() and total_changes() tell
   // go on counting.
-  void ReturnToPool() override;
+  void ReturnToPool() noexcept override;
 
   // Closes it; an open transaction is undone. If another thread is still inside, it is interrupted,
   // and the connection is closed as it comes out; until then it keeps its place in the pool.
-  void Discard() override;
+  void Discard() noexcept override;
 
  private:
   friend class SqlitePool;

@@ -18,6 +18,9 @@ namespace {
 
 constexpr absl::Duration kPollEvery = absl::Milliseconds(1);
 
+constexpr char kReadOnly[] = "PRAGMA query_only=ON";
+constexpr char kWritable[] = "PRAGMA query_only=OFF";
+
 // With an argument, these only read it: a table's name, a number of rows.
 constexpr const char* kReadingPragmas[] = {
     "foreign_key_check", "foreign_key_list", "index_info", "index_list", "index_xinfo",
@@ -107,7 +110,7 @@ absl::Status SqliteHandle::SetReadOnly(bool read_only) {
   const Use use(*this);
   if (read_only_ == read_only) return absl::OkStatus();
   const Trusted trusted(*this);
-  BATONSTORE_RETURN_IF_ERROR(Run(read_only ? "PRAGMA query_only=ON" : "PRAGMA query_only=OFF"));
+  BATONSTORE_RETURN_IF_ERROR(Run(read_only ? kReadOnly : kWritable));
   read_only_ = read_only;
   return absl::OkStatus();
 }
@@ -133,6 +136,11 @@ absl::Status SqliteHandle::Rollback(const Timeout& timeout) {
 }
 
 absl::Status SqliteHandle::RollbackHeld() {
+  // A write outside of a transaction is one of its own, which the end of its statement would
+  // commit.
+  if (sqlite3_get_autocommit(db_) != 0 && sqlite3_txn_state(db_, nullptr) == SQLITE_TXN_WRITE) {
+    BATONSTORE_RETURN_IF_ERROR(Run("BEGIN"));
+  }
   // A statement under way would keep its snapshot over the ROLLBACK. It stays its owner's, who
   // finalizes it.
   for (sqlite3_stmt* statement = sqlite3_next_stmt(db_, nullptr); statement != nullptr;
@@ -140,14 +148,13 @@ absl::Status SqliteHandle::RollbackHeld() {
     if (sqlite3_stmt_busy(statement) != 0) sqlite3_reset(statement);  // says again what step said
   }
   if (sqlite3_get_autocommit(db_) == 0) {
-    BATONSTORE_RETURN_IF_ERROR(
-        SqliteStatus(sqlite3_exec(db_, "ROLLBACK", nullptr, nullptr, nullptr), "ROLLBACK"));
+    BATONSTORE_RETURN_IF_ERROR(Run("ROLLBACK"));
   }
   if (sqlite3_txn_state(db_, nullptr) == SQLITE_TXN_NONE) return absl::OkStatus();
   return Refuse(Verdict::kBusy, "sqlite3_txn_state: a transaction is still open");
 }
 
-bool SqliteHandle::MakeReusable() {
+bool SqliteHandle::MakeReusable() noexcept {
   sqlite3_mutex* const mutex = sqlite3_db_mutex(db_);
   if (sqlite3_mutex_try(mutex) != SQLITE_OK) return false;
   const absl::Cleanup leave = [mutex] { sqlite3_mutex_leave(mutex); };
@@ -158,7 +165,11 @@ bool SqliteHandle::MakeReusable() {
   }
   sqlite3_set_last_insert_rowid(db_, 0);
   stop_ = false;
-  return SetReadOnly(false).ok();
+  if (!read_only_) return true;
+  const Trusted trusted(*this);
+  if (sqlite3_exec(db_, kWritable, nullptr, nullptr, nullptr) != SQLITE_OK) return false;
+  read_only_ = false;
+  return true;
 }
 
 void SqliteHandle::DoNotReuse() {

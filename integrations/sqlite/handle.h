@@ -103,8 +103,8 @@ class SqliteHandle {
   // Undoes what is open. BUSY when another thread's statement does not end in time.
   absl::Status Rollback(const Timeout& timeout);
 
-  // Whether the next user can have it; makes it read-write.
-  bool MakeReusable();
+  // Whether the next user can have it; makes it read-write. Needs no memory of C++'s.
+  bool MakeReusable() noexcept;
 
   // It has something that MakeReusable() cannot undo.
   void DoNotReuse();

@@ -59,6 +59,9 @@ struct SqlitePool::State : std::enable_shared_from_this<State> {
       changed.WaitFor(mu, std::min(timeout.Remaining(), kLongestWait));
     }
     if (idle.empty()) {
+      // Room for all to come back, so that GiveBack needs no memory.
+      const size_t places = static_cast<size_t>(places_taken) + 1;
+      if (idle.capacity() < places) idle.reserve(2 * places);
       ++places_taken;
       return std::shared_ptr<SqliteHandle>();
     }
@@ -68,12 +71,12 @@ struct SqlitePool::State : std::enable_shared_from_this<State> {
   }
 
   absl::StatusOr<std::shared_ptr<SqliteHandle>> Take(const Timeout& timeout) {
+    std::function<void()> give_up = [weak = weak_from_this()] {
+      if (const std::shared_ptr<State> state = weak.lock(); state != nullptr) state->FreePlace();
+    };
     BATONSTORE_ASSIGN_OR_RETURN(std::shared_ptr<SqliteHandle> taken, TakeIdleOrPlace(timeout));
     if (taken != nullptr) return taken;
-    SqlitePlace place([weak = weak_from_this()] {
-      if (const std::shared_ptr<State> state = weak.lock(); state != nullptr) state->FreePlace();
-    });
-    return SqliteHandle::Open(options, std::move(place), timeout);
+    return SqliteHandle::Open(options, SqlitePlace(std::move(give_up)), timeout);
   }
 
   void FreePlace() {
@@ -82,7 +85,7 @@ struct SqlitePool::State : std::enable_shared_from_this<State> {
     changed.Signal();
   }
 
-  void GiveBack(std::shared_ptr<SqliteHandle> handle) {
+  void GiveBack(std::shared_ptr<SqliteHandle> handle) noexcept {
     const MutexLock lock(mu);
     idle.push_back(std::move(handle));
     changed.Signal();

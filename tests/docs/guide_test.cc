@@ -331,11 +331,16 @@ Response Serve(SessionStore& sessions, const std::string& baton, const std::stri
   if (const TurnReplay* replay = std::get_if<TurnReplay>(&*resumed)) {
     return {absl::OkStatus(), replay->reply, replay->next_baton};
   }
+  if (const TurnUnknown* unknown = std::get_if<TurnUnknown>(&*resumed)) {  // see kAtMostOnce below
+    return {WireStatus(unknown->status()), "", unknown->next_baton};
+  }
   SessionTurn& turn = std::get<SessionTurn>(*resumed);
-  if (absl::Status kept = turn.Merge({{"orders", Change::Add(1)}}); !kept.ok()) return {kept};
+  if (absl::Status kept = turn.Merge({{"orders", Change::Add(1)}}); !kept.ok()) {
+    return {WireStatus(kept)};
+  }
   const std::string reply = "ordered: " + request;
   absl::StatusOr<std::string> next_baton = turn.Finish(reply);
-  if (!next_baton.ok()) return {next_baton.status()};
+  if (!next_baton.ok()) return {WireStatus(next_baton.status())};
   return {absl::OkStatus(), reply, *next_baton};
 }
 
@@ -397,8 +402,8 @@ class Connection final : public PinnedConnection {
     executed.push_back("ROLLBACK");
     return absl::OkStatus();
   }
-  void ReturnToPool() override {}
-  void Discard() override {}
+  void ReturnToPool() noexcept override {}
+  void Discard() noexcept override {}
 
   static inline std::vector<std::string> executed;
 };

@@ -894,6 +894,15 @@ TEST_F(SessionTurnTest, RevocationThatCannotBeWrittenDownIsNotKeptQuiet) {
 // ---- Faults ----
 
 // Every write of a turn fails once, in every way; the client asks again until it has its answer.
+// How a turn began is a fact; how its retry would have begun does not matter.
+TEST_F(SessionTurnTest, ATurnBegunAtMostOnceIsUnknownToARetryThatWouldRunAgain) {
+  const std::string baton = Issue(Create().alias);
+  { const SessionTurn cut_off = Turn(baton, "request", CutOff::kAtMostOnce); }
+  const absl::StatusOr<Resumed> again = Resume(baton, "request", CutOff::kRunAgain);
+  ASSERT_THAT(again, IsOk());
+  EXPECT_TRUE(std::holds_alternative<TurnUnknown>(*again));
+}
+
 class SessionTurnFaultTest : public SessionTurnTest,
                              public ::testing::WithParamInterface<std::tuple<CutOff, Fault, bool>> {
  protected:

@@ -52,8 +52,8 @@ class Pool {
       ++pool_.rollbacks;
       return absl::OkStatus();
     }
-    void ReturnToPool() override { ++pool_.returned; }
-    void Discard() override { ++pool_.discarded; }
+    void ReturnToPool() noexcept override { ++pool_.returned; }
+    void Discard() noexcept override { ++pool_.discarded; }
 
     // Plain memory on purpose: ThreadSanitizer would see two holders.
     void Use() { ++uses_; }
@@ -335,11 +335,16 @@ TEST_F(StreamRacesTest, ProcessExitWhileEveryoneIsBusy) {
       auto* const pool = new Pool;
       new StreamReaper(*streams, absl::Microseconds(100));
       auto* const turns = new std::atomic<int>(0);
+      auto* const victim = new std::atomic<uint64_t>(0);
+      std::thread([=] {
+        for (;;) streams->Kill(*victim);
+      }).detach();
       for (int thread = 0; thread < 3; ++thread) {
         std::thread([=] {
           for (;;) {
             absl::StatusOr<StreamTurn> turn = streams->Open(pool->Spec());
             if (!turn.ok()) continue;
+            *victim = turn->id();
             const absl::StatusOr<std::string> baton = turn->Finish();
             if (baton.ok()) streams->Resume(*baton, "accounts", "alice").status().IgnoreError();
             ++*turns;

@@ -23,6 +23,18 @@
 #include "tests/support/stream_fixture.h"
 
 namespace batonstore {
+
+class StreamRegistryPeer {
+ public:
+  // As if an idle stream had taken all the turns before the one that hands on `generation`.
+  static void SkipTo(StreamRegistry& streams, uint64_t id, uint64_t generation) {
+    StreamSlot& slot = *streams.slots_.Find(StreamSlot::IndexOf(id));
+    MutexLock lock(slot.mu);
+    slot.next_generation = generation;
+    slot.has_baton = false;
+  }
+};
+
 namespace {
 
 using testing::Allocations;
@@ -369,6 +381,10 @@ TEST_F(StreamRegistryTest, ZeroOrLessIsTheDefault) {
   EXPECT_EQ(defaults.idle_timeout, absl::Seconds(60));
   EXPECT_EQ(defaults.max_age, absl::Minutes(5));
   EXPECT_EQ(defaults.max_per_database, 64);
+  EXPECT_EQ(defaults.rollback_timeout, absl::Seconds(5));
+  EXPECT_EQ(defaults.reap_every, absl::Seconds(1));
+  EXPECT_EQ(defaults.max_sql_texts, 256);
+  EXPECT_EQ(defaults.max_sql_bytes, 1 << 20);
   EXPECT_EQ(defaults.max_batons, std::numeric_limits<uint64_t>::max());
   Restart({.idle_timeout = -absl::InfiniteDuration(),
            .max_age = absl::Seconds(-1),
@@ -417,6 +433,26 @@ TEST_F(StreamRegistryTest, LastBatonIsTheLast) {
   EXPECT_EQ(streams_->Count(), 0u);
 }
 
+TEST_F(StreamRegistryTest, GenerationAtItsMaximumDoesNotWrap) {
+  constexpr uint64_t kMost = std::numeric_limits<uint64_t>::max();
+  BatonClaims claims = ClaimsOf(NewBaton());
+  StreamRegistryPeer::SkipTo(*streams_, claims.id, kMost - 1);
+  claims.generation = kMost - 2;
+  const std::string baton = Minted(claims);
+  ASSERT_OK_AND_ASSIGN(StreamTurn turn, Resume(baton));
+  ASSERT_OK_AND_ASSIGN(const std::string last, turn.Finish());
+  EXPECT_EQ(ClaimsOf(last).generation, kMost - 1);
+  EXPECT_THAT(Resume(baton), HasVerdict(Verdict::kReplayed));
+  for (const uint64_t generation : {uint64_t{0}, kMost}) {
+    claims.generation = generation;
+    EXPECT_THAT(Resume(Minted(claims)), HasVerdict(Verdict::kReplayed)) << generation;
+  }
+  ASSERT_OK_AND_ASSIGN(StreamTurn worn_out, Resume(last));
+  EXPECT_THAT(worn_out.PeekBaton(), HasVerdict(Verdict::kExpired));
+  EXPECT_THAT(worn_out.Finish(), HasVerdict(Verdict::kExpired));
+  EXPECT_EQ(journal_.Notes(), kCleanEnd);
+}
+
 // ---- What a turn offers ----
 
 TEST_F(StreamRegistryTest, ConnectionIsTheSameInEveryTurn) {
@@ -432,8 +468,8 @@ TEST_F(StreamRegistryTest, ConnectionIsTheSameInEveryTurn) {
 TEST_F(StreamRegistryTest, ConnectionOfAnotherTypeIsNull) {
   class OtherConnection : public PinnedConnection {
     absl::Status Rollback(absl::Time) override { return absl::OkStatus(); }
-    void ReturnToPool() override {}
-    void Discard() override {}
+    void ReturnToPool() noexcept override {}
+    void Discard() noexcept override {}
   };
   OpenStream spec = Spec();
   spec.connect = nullptr;

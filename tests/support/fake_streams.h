@@ -85,8 +85,8 @@ class FakeConnection final : public PinnedConnection {
     journal_.Note("rollback");
     return rollback_ ? rollback_(deadline) : absl::OkStatus();
   }
-  void ReturnToPool() override { journal_.Note("return"); }
-  void Discard() override { journal_.Note("discard"); }
+  void ReturnToPool() noexcept override { journal_.Note("return"); }
+  void Discard() noexcept override { journal_.Note("discard"); }
 
   int number = 0;
 

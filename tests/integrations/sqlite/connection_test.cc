@@ -254,6 +254,17 @@ TEST_F(ConnectionTest, RollbackEndsASnapshotOutsideOfATransaction) {
   EXPECT_EQ(sqlite3_finalize(select), SQLITE_OK);
 }
 
+// Such a statement is a transaction of its own, which its end commits.
+TEST_F(ConnectionTest, RollbackUndoesAWriteUnderWayOutsideOfATransaction) {
+  const Connection connection = Acquire();
+  sqlite3_stmt* const insert =
+      Begun(*connection, "INSERT INTO item VALUES (1, 'a'), (2, 'b') RETURNING id");
+  EXPECT_THAT(connection->Rollback(Soon()), IsOk());
+  EXPECT_EQ(sqlite3_txn_state(connection->handle(), nullptr), SQLITE_TXN_NONE);
+  sqlite3_finalize(insert);
+  EXPECT_EQ(Committed(), "");
+}
+
 TEST_F(ConnectionTest, RollbackInReadOnlyMode) {
   const Connection connection = Acquire(/*read_only=*/true);
   Must(connection->Execute("BEGIN; SELECT * FROM item"));
