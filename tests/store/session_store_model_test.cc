@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>  // before RapidCheck, which uses it
 #include <rapidcheck/gtest.h>
 
+#include <array>
 #include <map>
 #include <memory>
 #include <optional>
@@ -35,7 +36,8 @@ void showValue(const Policy& policy, std::ostream& out) {
   out << "principal " << limits.per_principal << ", database " << limits.per_database << ", store "
       << limits.per_store << ", group " << limits.per_group
       << (limits.at_limit == Limits::AtLimit::kRefuse ? ", refuse" : ", revoke the oldest")
-      << ", retention " << policy.retention;
+      << ", retention " << policy.retention << ", replies of " << policy.turns.max_reply_bytes
+      << ", on replay " << static_cast<int>(policy.turns.on_replay);
 }
 
 namespace {
@@ -46,6 +48,7 @@ using testing::Do;
 using testing::FakeClock;
 using testing::MakeCall;
 using testing::MemoryStore;
+using testing::OpenTurns;
 using testing::Reply;
 using testing::ScriptedKeys;
 using testing::StatusOf;
@@ -130,7 +133,7 @@ class FileWorld final : public World {
 
 // ---- The steps ----
 
-enum class Between : uint8_t { kAdvance, kJumpWall, kAdoptWall, kRestart, kIssue };
+enum class Between : uint8_t { kAdvance, kJumpWall, kAdoptWall, kRestart, kWholeTurn };
 
 struct Step {
   // One of Do, or, from kCalls on, of Between.
@@ -165,6 +168,12 @@ rc::Gen<std::vector<Step>> Steps(double scale) {
                                                    {3, Of(Do::kSecret)},
                                                    {3, Of(Do::kSetRemotePublicKey)},
                                                    {2, Of(Do::kPrivateKey)},
+                                                   {6, Of(Do::kIssue)},
+                                                   {8, Of(Do::kVerify)},
+                                                   {30, Of(Do::kResume)},
+                                                   {10, Of(Do::kMergeInTurn)},
+                                                   {20, Of(Do::kFinishTurn)},
+                                                   {4, Of(Do::kDropTurn)},
                                                    {4, Of(Do::kFind)},
                                                    {4, Of(Do::kList)},
                                                    {2, Of(Do::kCount)},
@@ -182,7 +191,7 @@ rc::Gen<std::vector<Step>> Steps(double scale) {
                                                    {3, Of(Between::kJumpWall)},
                                                    {2, Of(Between::kAdoptWall)},
                                                    {3, Of(Between::kRestart)},
-                                                   {4, Of(Between::kIssue)}});
+                                                   {20, Of(Between::kWholeTurn)}});
   const auto number = rc::gen::resize(100, rc::gen::inRange<uint32_t>(0, 1'000'000));
   return rc::gen::scale(
       scale, rc::gen::container<std::vector<Step>>(rc::gen::construct<Step>(what, number, number)));
@@ -192,6 +201,8 @@ rc::Gen<Policy> Policies() {
   return rc::gen::map(rc::gen::inRange(0, 60), [](int number) {
     Policy policy;
     policy.retention = number % 3 == 0 ? absl::InfiniteDuration() : absl::Seconds(number % 5 * 3);
+    policy.turns.on_replay = static_cast<TurnRules::OnReplay>(number / 5 % 3);
+    policy.turns.max_reply_bytes = 9;  // now and then a reply is longer
     if (number % 4 == 0) return policy;
     policy.limits = {.per_principal = static_cast<uint64_t>(number % 4),
                      .per_database = static_cast<uint64_t>(number % 6),
@@ -210,7 +221,7 @@ class Comparison {
 
   void Take(const Step& step) {
     if (step.what < testing::kCalls) {
-      return Make(AnyCall(static_cast<Do>(step.what), step.which, step.detail, Here()));
+      return Make(static_cast<Do>(step.what), step);
     }
     const auto milliseconds = static_cast<int64_t>(step.detail % 8000);
     switch (static_cast<Between>(step.what - testing::kCalls)) {
@@ -225,8 +236,9 @@ class Comparison {
         return Same(TextOf(store().AdoptWallClock()), model_.AdoptWall() ? "OK" : "INVALID");
       case Between::kRestart:
         return Restart(step.detail % 2 == 0);
-      case Between::kIssue:
-        return IssueAndVerify(step.which);
+      case Between::kWholeTurn:
+        for (const Do what : {Do::kResume, Do::kMergeInTurn, Do::kFinishTurn}) Make(what, step);
+        return;
     }
   }
 
@@ -240,6 +252,7 @@ class Comparison {
         Make({.what = what, .alias = alias});
       }
       FindByPublicKey(alias);
+      AskWithEveryBaton(alias);
     }
     for (const char* consumer : {"consumer 0", "consumer 1"}) {
       Make({.what = Do::kReadEvents, .text = consumer});
@@ -247,11 +260,18 @@ class Comparison {
   }
 
  private:
+  static constexpr int kCallers = 2;
+
   SessionStore& store() { return world_.store(); }
 
   Surroundings Here() {
-    return {model_.now(), given_, [this](Alias alias) { return model_.VersionOf(alias); },
-            model_.last_event()};
+    return {.now = model_.now(),
+            .aliases = given_,
+            .version_of = [this](Alias alias) { return model_.VersionOf(alias); },
+            .last_event = model_.last_event(),
+            .epoch = model_.epoch(),
+            .generation_of = [this](Alias alias) { return model_.GenerationOf(alias); },
+            .find = [this](Alias alias) { return model_.Find(alias); }};
   }
 
   static void Same(const std::string& real, const std::string& expected) {
@@ -261,9 +281,15 @@ class Comparison {
 
   static std::string TextOf(const absl::Status& status) { return testing::TextOf(status); }
 
+  void Make(Do what, const Step& step) {
+    Call call = AnyCall(what, step.which, step.detail, Here());
+    call.caller = static_cast<int>(step.which % kCallers);
+    Make(call);
+  }
+
   void Make(const Call& call) {
     RC_LOG() << Describe(call) << std::endl;
-    const Reply real = MakeCall(store(), call);
+    const Reply real = MakeCall(store(), turns_[static_cast<size_t>(call.caller)], call);
     Same(real.text, model_.Answer(call, real));
     if (!real.fresh.has_value()) return;
     const auto [known, is_new] = keys_.emplace(real.fresh->alias, real.fresh->public_key);
@@ -283,29 +309,26 @@ class Comparison {
     Same(by_key.ok() ? testing::Describe(*by_key) : TextOf(by_key.status()), by_alias.text);
   }
 
-  void IssueAndVerify(uint32_t which) {
-    if (given_.empty()) return;
-    const Alias alias = given_[which % given_.size()];
-    const absl::StatusOr<std::string> baton = store().Issue(alias);
-    Same(TextOf(baton.status()), model_.Unusable(alias).value_or("OK"));
-    if (baton.ok()) batons_[alias] = *baton;
-    for (const auto& [named, old_baton] : batons_) {
-      const std::optional<Session> session = model_.Find(named);
-      const auto verify = [&, &text = old_baton](const std::string& principal,
-                                                 const std::string& database) {
-        return TextOf(store().Verify(text, principal, database).status());
-      };
-      if (!session.has_value()) {
-        Same(verify("a", ""), "NOT_FOUND");
-        continue;
-      }
-      Same(verify(session->principal, session->database), model_.Verify(named));
-      Same(verify(session->principal + "x", session->database), "WRONG_PRINCIPAL");
-      Same(verify(session->principal + "x", session->database + "x"), "WRONG_DATABASE");
+  // What every generation of a session's baton, and one to come, is good for.
+  void AskWithEveryBaton(Alias alias) {
+    Make({.what = Do::kIssue, .alias = alias});
+    const uint64_t current = model_.GenerationOf(alias);
+    const std::optional<Session> session = model_.Find(alias);
+    if (!session.has_value()) return;
+    for (uint64_t generation = 0; generation <= current + 1; ++generation) {
+      Call call = {.what = Do::kVerify, .alias = alias};
+      call.presentation = {.generation = generation,
+                           .principal = session->principal,
+                           .database = session->database,
+                           .digest = "request"};
+      Make(call);
+      call.what = Do::kResume;
+      Make(call);
     }
   }
 
   void Restart(bool orderly) {
+    for (OpenTurns& turns : turns_) turns.clear();
     world_.Restart(orderly);
     const std::vector<std::pair<Alias, std::string>> expected = model_.Restart(orderly);
     RC_ASSERT(world_.report().epoch == model_.epoch());
@@ -319,9 +342,9 @@ class Comparison {
 
   World& world_;
   StoreModel model_;
-  std::vector<Alias> given_;             // every alias that was ever seen
-  std::map<Alias, std::string> keys_;    // their public keys
-  std::map<Alias, std::string> batons_;  // the last one issued for each session
+  std::array<OpenTurns, kCallers> turns_;
+  std::vector<Alias> given_;           // every alias that was ever seen
+  std::map<Alias, std::string> keys_;  // their public keys
 };
 
 void Compare(World& world, const Policy& policy, const std::vector<Step>& steps) {
@@ -332,14 +355,14 @@ void Compare(World& world, const Policy& policy, const std::vector<Step>& steps)
 
 RC_GTEST_PROP(SessionStoreModel, MemoryEngineAgreesWithTheModel, ()) {
   const Policy policy = *Policies();
-  const std::vector<Step> steps = *Steps(/*scale=*/4.0);
+  const std::vector<Step> steps = *Steps(/*scale=*/10.0);
   MemoryWorld world(policy);
   Compare(world, policy, steps);
 }
 
 RC_GTEST_PROP(SessionStoreModel, LmdbAgreesWithTheModel, ()) {
   const Policy policy = *Policies();
-  const std::vector<Step> steps = *Steps(/*scale=*/0.8);
+  const std::vector<Step> steps = *Steps(/*scale=*/2.0);
   FileWorld world(policy);
   Compare(world, policy, steps);
 }

@@ -12,6 +12,18 @@ Alias AnyAlias(uint32_t which, const Surroundings& surroundings) {
   return back >= aliases.size() ? Alias(1) : aliases[aliases.size() - 1 - back];
 }
 
+// Mostly one of the last sessions that can be used, so that batons get on in generations.
+Alias AnyHolder(uint32_t which, const Surroundings& surroundings) {
+  std::vector<Alias> holders;
+  for (auto alias = surroundings.aliases.rbegin();
+       alias != surroundings.aliases.rend() && holders.size() < 3; ++alias) {
+    const std::optional<Session> session = surroundings.find(*alias);
+    if (session.has_value() && session->state == State::kCreated) holders.push_back(*alias);
+  }
+  if (holders.empty() || which % 8 == 0) return AnyAlias(which, surroundings);
+  return holders[which / 8 % holders.size()];
+}
+
 const std::string& AnyPrincipal(uint32_t detail, const Surroundings& surroundings) {
   return surroundings.principals[detail % surroundings.principals.size()];
 }
@@ -69,6 +81,56 @@ Change AnyChange(uint32_t detail) {
   }
 }
 
+Changes AnyChanges(uint32_t detail) {
+  Changes changes;
+  for (uint32_t i = 0; i <= detail % 3; ++i) {
+    changes.insert_or_assign(AnyField(detail / 3 + i), AnyChange(detail / 3 + 7 * i));
+  }
+  return changes;
+}
+
+// The generation that is current, mostly, or one near it.
+uint64_t AnyGeneration(uint32_t detail, uint64_t current) {
+  switch (detail % 16) {
+    case 0:
+    case 1:
+      return current + 1;  // which another call may make in the meantime
+    case 2:
+      return current > 1 ? current - 2 : 0;
+    case 3:
+    case 4:
+    case 5:
+    case 6:
+      return current > 0 ? current - 1 : 0;
+    default:
+      return current;
+  }
+}
+
+// A few, so that a request is often the same as one before.
+std::string AnyDigest(uint32_t detail) {
+  if (detail % 61 == 0) return "";
+  if (detail % 61 == 1) return std::string(kMaxDigestBytes + 1, 'd');
+  return detail % 3 == 0 ? "another request" : "request";
+}
+
+Presentation AnyPresentation(Alias alias, uint32_t which, uint32_t detail,
+                             const Surroundings& surroundings) {
+  Presentation presented;
+  if (detail % 37 == 0) presented.kind = BatonKind::kStream;
+  presented.generation = AnyGeneration(detail, surroundings.generation_of(alias));
+  presented.epoch = 1 + which % surroundings.epoch;
+  presented.digest = AnyDigest(detail / 16);
+  if (detail / 48 % 3 == 0) presented.cut_off = CutOff::kAtMostOnce;
+  if (const std::optional<Session> session = surroundings.find(alias); session.has_value()) {
+    presented.principal = session->principal;
+    presented.database = session->database;
+  }
+  if (detail % 29 == 0) presented.principal += "x";
+  if (detail % 23 == 0) presented.database += "x";
+  return presented;
+}
+
 ListFilter AnyFilter(uint32_t which, const Surroundings& surroundings) {
   ListFilter filter;
   if (which % 2 == 0) filter.principal = AnyPrincipal(which / 2, surroundings);
@@ -109,9 +171,19 @@ Call AnyCall(Do what, uint32_t which, uint32_t detail, const Surroundings& surro
       call.fields = AnyFields(detail);
       break;
     case Do::kMerge:
-      for (uint32_t i = 0; i <= detail % 3; ++i) {
-        call.changes.insert_or_assign(AnyField(detail / 3 + i), AnyChange(detail / 3 + 7 * i));
-      }
+    case Do::kMergeInTurn:
+      call.changes = AnyChanges(detail);
+      break;
+    case Do::kIssue:
+      call.alias = AnyHolder(which, surroundings);
+      break;
+    case Do::kVerify:
+    case Do::kResume:
+      call.alias = AnyHolder(which, surroundings);
+      call.presentation = AnyPresentation(call.alias, which, detail, surroundings);
+      break;
+    case Do::kFinishTurn:
+      call.text = absl::StrCat("reply ", detail % (detail % 8 == 0 ? 1'000'000 : 10));
       break;
     case Do::kSecret:
       call.text = AnyField(detail);

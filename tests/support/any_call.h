@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,10 @@ struct Surroundings {
   std::function<uint64_t(Alias)> version_of;  // of a session's attributes, perhaps an old one
   uint64_t last_event = 0;
   std::vector<std::string> principals = {"a", "ab"};
+  uint64_t epoch = 1;
+  // Of a session's baton, and to whom and what the session is bound.
+  std::function<uint64_t(Alias)> generation_of;
+  std::function<std::optional<Session>(Alias)> find;
 };
 
 // The same arguments give the same call. `which` chooses the session, `detail` among the variants.

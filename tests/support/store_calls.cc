@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/crypto/keyring.h"
 #include "tests/support/sessions.h"
 #include "tests/support/status_matchers.h"
 
@@ -34,6 +35,12 @@ constexpr std::array<const char*, kCalls> kNames = {"Reserve",
                                                     "Secret",
                                                     "SetRemotePublicKey",
                                                     "PrivateKey",
+                                                    "Issue",
+                                                    "Verify",
+                                                    "Resume",
+                                                    "MergeInTurn",
+                                                    "FinishTurn",
+                                                    "DropTurn",
                                                     "Find",
                                                     "List",
                                                     "Count",
@@ -48,12 +55,12 @@ constexpr std::array<const char*, kCalls> kNames = {"Reserve",
                                                     "AcknowledgeEvents",
                                                     "Stats"};
 
-Reply ReplyOf(const absl::Status& status) { return {TextOf(status), std::nullopt}; }
+Reply ReplyOf(const absl::Status& status) { return {TextOf(status)}; }
 
 template <typename T>
 Reply ReplyOf(const absl::StatusOr<T>& answer) {
   if (!answer.ok()) return ReplyOf(answer.status());
-  return {TextOf(*answer), std::nullopt};
+  return {TextOf(*answer)};
 }
 
 Reply FreshReply(const absl::StatusOr<Session>& session) {
@@ -71,12 +78,77 @@ Reply ListAll(SessionStore& store, const ListFilter& filter) {
     std::move(page->sessions.begin(), page->sessions.end(), std::back_inserter(all));
     after = page->next;
   } while (after.has_value());
-  return {TextOf(all), std::nullopt};
+  return {TextOf(all)};
 }
 
 Reply ListOnePage(SessionStore& store, const ListFilter& filter) {
   const absl::StatusOr<ListPage> page = store.List(filter, kMaxPageSize);
-  return page.ok() ? Reply{TextOf(page->sessions), std::nullopt} : ReplyOf(page.status());
+  return page.ok() ? Reply{TextOf(page->sessions)} : ReplyOf(page.status());
+}
+
+// ---- Batons and turns ----
+
+const Keyring& RingOf(const SessionStore& store) { return store.stream_host().Ring(); }
+
+std::string BatonOf(const SessionStore& store, const Call& call) {
+  const Presentation& presented = call.presentation;
+  return RingOf(store).Mint(
+      {presented.kind, call.alias.value(), presented.generation, presented.epoch});
+}
+
+std::string Decoded(const SessionStore& store, const std::string& baton) {
+  const absl::StatusOr<BatonClaims> claims = RingOf(store).Verify(baton);
+  if (!claims.ok()) return TextOf(claims.status());
+  if (claims->kind != BatonKind::kSession) return "a baton that is not of a session";
+  return TextOfBaton(Alias(claims->id), claims->generation, claims->epoch);
+}
+
+Reply Issue(const SessionStore& store, Alias alias) {
+  const absl::StatusOr<std::string> baton = store.Issue(alias);
+  return baton.ok() ? Reply{Decoded(store, *baton)} : ReplyOf(baton.status());
+}
+
+Reply Resume(SessionStore& store, OpenTurns& turns, const Call& call) {
+  const Presentation& presented = call.presentation;
+  absl::StatusOr<Resumed> resumed =
+      store.Resume(BatonOf(store, call), presented.digest, presented.database, presented.principal,
+                   presented.cut_off);
+  if (!resumed.ok()) return ReplyOf(resumed.status());
+  if (const auto* replay = std::get_if<TurnReplay>(&*resumed)) {
+    return {TextOfReplay(replay->reply, Decoded(store, replay->next_baton))};
+  }
+  if (const auto* unknown = std::get_if<TurnUnknown>(&*resumed)) {
+    return {TextOfUnknown(Decoded(store, unknown->next_baton))};
+  }
+  turns.push_back(std::get<SessionTurn>(*std::move(resumed)));
+  return {TextOfTurn(turns.back().generation(), turns.back().session())};
+}
+
+// Whether the turn can still be finished, otherwise.
+bool LeavesTurnOpen(const absl::Status& refusal) {
+  const std::optional<Verdict> verdict = VerdictOf(refusal);
+  return verdict == Verdict::kInvalid || verdict == Verdict::kConflict;
+}
+
+Reply FinishTurn(const SessionStore& store, OpenTurns& turns, const std::string& text) {
+  if (turns.empty()) return {std::string(kNoTurn)};
+  SessionTurn& turn = turns.back();
+  const absl::StatusOr<std::string> next_baton = turn.Finish(text);
+  Reply reply = next_baton.ok() ? Reply{Decoded(store, *next_baton)} : ReplyOf(next_baton.status());
+  reply.turn_of = turn.session().alias;
+  if (LeavesTurnOpen(next_baton.status())) {
+    turn.ForgetChanges();
+  } else {
+    turns.pop_back();
+  }
+  return reply;
+}
+
+Reply DropTurn(OpenTurns& turns) {
+  if (turns.empty()) return {std::string(kNoTurn)};
+  const Alias alias = turns.back().session().alias;
+  turns.pop_back();
+  return {"dropped", std::nullopt, alias};
 }
 
 }  // namespace
@@ -109,6 +181,21 @@ std::string TextOf(const std::vector<Alias>& aliases) {
   return absl::StrJoin(
       aliases, " ", [](std::string* out, Alias alias) { absl::StrAppend(out, alias.ToString()); });
 }
+
+std::string TextOfBaton(Alias alias, uint64_t generation, uint64_t epoch) {
+  return absl::StrCat("baton of ", alias.ToString(), ", generation ", generation, ", epoch ",
+                      epoch);
+}
+
+std::string TextOfTurn(uint64_t generation, const Session& session) {
+  return absl::StrCat("turn of generation ", generation, "\n", Describe(session));
+}
+
+std::string TextOfReplay(absl::string_view reply, absl::string_view baton) {
+  return absl::StrCat("replay of \"", reply, "\", ", baton);
+}
+
+std::string TextOfUnknown(absl::string_view baton) { return absl::StrCat("UNKNOWN, ", baton); }
 
 std::string TextOf(const Attributes& attributes) {
   std::string text = absl::StrCat("version ", attributes.version);
@@ -159,7 +246,7 @@ std::string TextOf(std::vector<Event> events) {
       }));
 }
 
-Reply MakeCall(SessionStore& store, const Call& call) {
+Reply MakeCall(SessionStore& store, OpenTurns& turns, const Call& call) {
   switch (call.what) {
     case Do::kReserve:
       return FreshReply(store.Reserve(call.spec));
@@ -201,6 +288,20 @@ Reply MakeCall(SessionStore& store, const Call& call) {
       return ReplyOf(store.SetRemotePublicKey(call.alias, call.text));
     case Do::kPrivateKey:
       return ReplyOf(store.PrivateKey(call.alias).status());
+    case Do::kIssue:
+      return Issue(store, call.alias);
+    case Do::kVerify:
+      return ReplyOf(store.Verify(BatonOf(store, call), call.presentation.principal,
+                                  call.presentation.database));
+    case Do::kResume:
+      return Resume(store, turns, call);
+    case Do::kMergeInTurn:
+      return turns.empty() ? Reply{std::string(kNoTurn)}
+                           : ReplyOf(turns.back().Merge(call.changes));
+    case Do::kFinishTurn:
+      return FinishTurn(store, turns, call.text);
+    case Do::kDropTurn:
+      return DropTurn(turns);
     case Do::kFind:
       return ReplyOf(store.Find(call.alias));
     case Do::kList:
@@ -228,13 +329,31 @@ Reply MakeCall(SessionStore& store, const Call& call) {
     case Do::kStats:
       return ReplyOf(store.Stats());
   }
-  return {"no such call", std::nullopt};
+  return {"no such call"};
 }
+
+Reply MakeCall(SessionStore& store, const Call& call) {
+  OpenTurns turns;
+  return MakeCall(store, turns, call);
+}
+
+namespace {
+
+std::string Describe(const Presentation& presented) {
+  return absl::StrCat(presented.kind == BatonKind::kStream ? "a stream's, " : "", "generation ",
+                      presented.generation, ", epoch ", presented.epoch, ", principal ",
+                      presented.principal, ", database ", presented.database, ", digest \"",
+                      presented.digest, "\"",
+                      presented.cut_off == CutOff::kAtMostOnce ? ", at most once" : "");
+}
+
+}  // namespace
 
 std::string Describe(const Call& call) {
   std::string text =
       absl::StrCat(kNames[static_cast<size_t>(call.what)], "(alias ", call.alias.ToString(), ", \"",
-                   absl::CEscape(call.text), "\", ", call.number, ", ", StateName(call.state));
+                   absl::CEscape(call.text), "\", ", call.number, ", ", StateName(call.state),
+                   ", caller ", call.caller);
   switch (call.what) {
     case Do::kReserve:
     case Do::kReserveAndCreate:
@@ -251,6 +370,11 @@ std::string Describe(const Call& call) {
       absl::StrAppend(&text, ", redirect for ", absl::FormatDuration(call.cycle.redirect_for),
                       call.cycle.privilege_change ? ", privilege change" : "");
       break;
+    case Do::kVerify:
+    case Do::kResume:
+      absl::StrAppend(&text, ", ", Describe(call.presentation));
+      break;
+    case Do::kMergeInTurn:
     case Do::kMerge:
       for (const auto& [field, change] : call.changes) {
         absl::StrAppend(&text, ", ", field, " #", change.what().index());

@@ -9,10 +9,13 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
+#include "batonstore/crypto/baton.h"
 #include "batonstore/store/attributes.h"
 #include "batonstore/store/event.h"
 #include "batonstore/store/session.h"
 #include "batonstore/store/session_store.h"
+#include "batonstore/store/session_turn.h"
 
 namespace batonstore::testing {
 
@@ -35,6 +38,12 @@ enum class Do : uint8_t {
   kSecret,
   kSetRemotePublicKey,
   kPrivateKey,
+  kIssue,
+  kVerify,
+  kResume,
+  kMergeInTurn,
+  kFinishTurn,
+  kDropTurn,
   kFind,
   kList,
   kCount,
@@ -51,6 +60,19 @@ enum class Do : uint8_t {
 };
 inline constexpr int kCalls = static_cast<int>(Do::kStats) + 1;
 
+// A baton of the call's alias by what it says, and who presents it with which request. The store
+// signs what says the same with the same bytes, so that this is the baton that it has handed out,
+// if it has.
+struct Presentation {
+  BatonKind kind = BatonKind::kSession;
+  uint64_t generation = 0;
+  uint64_t epoch = 1;
+  std::string principal = {};
+  std::string database = {};
+  std::string digest = {};
+  CutOff cut_off = CutOff::kRunAgain;
+};
+
 // Which of the arguments count depends on what is called.
 struct Call {
   Do what = Do::kFind;
@@ -59,10 +81,12 @@ struct Call {
   Fields fields = {};
   Changes changes = {};
   uint64_t number = 0;    // a version, or the sequence of an event
-  std::string text = {};  // a principal, a field, a key, or the name of a consumer
+  std::string text = {};  // a principal, a field, a key, the name of a consumer, or a turn's reply
   State state = State::kCreated;
   CycleOptions cycle = {};
   ListFilter filter = {};
+  Presentation presentation = {};
+  int caller = 0;  // whose turns those are that kMergeInTurn and so on speak of
 };
 
 // What came back, in words: the verdict, or everything that callers see. Two replies are the same
@@ -71,9 +95,19 @@ struct Reply {
   std::string text;
 
   // What the store chose, for the model to take over.
-  std::optional<Session> fresh;
+  std::optional<Session> fresh = {};
+
+  // The session whose turn was finished or dropped, or was not: known to the store alone.
+  std::optional<Alias> turn_of = {};
 };
 
+// The turns of one caller that are under way, the last one last: kMergeInTurn, kFinishTurn and
+// kDropTurn speak of that one. To be dropped before the store is.
+using OpenTurns = std::vector<SessionTurn>;
+
+Reply MakeCall(SessionStore& store, OpenTurns& turns, const Call& call);
+
+// By somebody who drops at once what turn he gets.
 Reply MakeCall(SessionStore& store, const Call& call);
 
 // The call itself, for people.
@@ -92,6 +126,14 @@ std::string TextOf(const Attributes& attributes);
 std::string TextOf(const std::vector<Compensation>& compensations);
 std::string TextOf(const Swept& swept);
 std::string TextOf(const StoreStats& stats);
+
+std::string TextOfBaton(Alias alias, uint64_t generation, uint64_t epoch);
+std::string TextOfTurn(uint64_t generation, const Session& session);
+std::string TextOfReplay(absl::string_view reply, absl::string_view baton);
+std::string TextOfUnknown(absl::string_view baton);
+
+// What calls of turns say when the caller has none.
+inline constexpr absl::string_view kNoTurn = "no turn";
 
 // The order of the events of one sweep is the store's own affair: they are sorted here.
 std::string TextOf(std::vector<Event> events);

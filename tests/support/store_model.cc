@@ -89,14 +89,6 @@ std::optional<std::string> StoreModel::Unusable(Alias alias) const {
   return std::nullopt;
 }
 
-std::string StoreModel::Verify(Alias alias) {
-  const std::string answer = Unusable(alias).value_or("OK");
-  if (answer != Text(Verdict::kRevoked)) return answer;
-  const Entry& entry = entries_.at(alias);
-  if (entry.moved_to != Alias()) Tell(EventType::kReplaySeen, entry.session, entry.moved_to);
-  return answer;
-}
-
 std::optional<Session> StoreModel::Find(Alias alias) const {
   const auto found = entries_.find(alias);
   if (found == entries_.end()) return std::nullopt;
@@ -171,6 +163,18 @@ std::string StoreModel::Answer(const Call& call, const Reply& real) {
     case Do::kPrivateKey:
       if (found == entries_.end()) return Text(Verdict::kNotFound);
       return IsEnded(found->second) ? Refusal(found->second) : "OK";
+    case Do::kIssue:
+      return Issue(call.alias);
+    case Do::kVerify:
+      return Verify(call);
+    case Do::kResume:
+      return Resume(call);
+    case Do::kMergeInTurn:
+      return MergeInTurn(call);
+    case Do::kFinishTurn:
+      return FinishTurn(call);
+    case Do::kDropTurn:
+      return DropTurn(call);
     case Do::kFind:
       if (found == entries_.end()) return Text(Verdict::kNotFound);
       return MovedText(found->second).value_or(Describe(Seen(found->second)));
@@ -391,13 +395,7 @@ std::string StoreModel::Abandon(Alias alias) {
 std::string StoreModel::Touch(Alias alias) {
   if (const auto unusable = Unusable(alias); unusable.has_value()) return *unusable;
   Entry& entry = entries_.at(alias);
-  const absl::Duration idle = entry.session.idle_timeout;
-  if (idle != absl::InfiniteDuration() &&
-      std::min(entry.session.expires_at, now_ + idle) - DueOf(entry) >=
-          WorthWriting(entry.session)) {
-    entry.last_used = now_;
-    Wrote();
-  }
+  Use(entry);
   return Describe(Seen(entry));
 }
 
@@ -496,8 +494,16 @@ std::string StoreModel::Merge(const Call& call) {
   if (found == entries_.end()) return Text(Verdict::kNotFound);
   if (IsEnded(found->second)) return Refusal(found->second);
   Attributes& attributes = found->second.attributes;
+  const uint64_t version = attributes.version;
+  if (const std::string refusal = Apply(call.changes, attributes); !refusal.empty()) return refusal;
+  if (attributes.version != version) Wrote();
+  return absl::StrCat(attributes.version);
+}
+
+// Empty if they have been made.
+std::string StoreModel::Apply(const Changes& changes, Attributes& attributes) {
   Fields fields = attributes.fields;
-  for (const auto& [field, change] : call.changes) {
+  for (const auto& [field, change] : changes) {
     const Change::What& what = change.what();
     const bool is_there = fields.contains(field);
     if (const auto* set = std::get_if<Change::ToSet>(&what)) {
@@ -525,9 +531,8 @@ std::string StoreModel::Merge(const Call& call) {
   if (fields != attributes.fields) {
     attributes.fields = std::move(fields);
     ++attributes.version;
-    Wrote();
   }
-  return absl::StrCat(attributes.version);
+  return "";
 }
 
 std::string StoreModel::Load(Alias alias) const {
@@ -647,6 +652,7 @@ std::string StoreModel::AcknowledgeEvents(const Call& call) {
 }
 
 std::vector<std::pair<Alias, std::string>> StoreModel::Restart(bool orderly) {
+  turns_.clear();
   if (orderly) Wrote();
   now_ = std::max(wall_, recorded_);
   std::vector<std::pair<Alias, std::string>> removed;
@@ -663,6 +669,18 @@ std::vector<std::pair<Alias, std::string>> StoreModel::Restart(bool orderly) {
 
 // ---- What follows from them ----
 
+// Starts the idle clock anew, if that is worth writing down.
+void StoreModel::Use(Entry& entry) {
+  const absl::Duration idle = entry.session.idle_timeout;
+  if (idle == absl::InfiniteDuration() ||
+      std::min(entry.session.expires_at, now_ + idle) - DueOf(entry) <
+          WorthWriting(entry.session)) {
+    return;
+  }
+  entry.last_used = now_;
+  Wrote();
+}
+
 void StoreModel::End(Entry& entry, State to, absl::Time at) {
   if (entry.reservation.has_value()) Compensate(entry);
   entry.never_created = entry.reservation.has_value();
@@ -671,6 +689,7 @@ void StoreModel::End(Entry& entry, State to, absl::Time at) {
   entry.ended_at = at;
   entry.purge_at = at + policy_.retention;
   entry.attributes = {};
+  entry.rotation = {};
   Tell(to == State::kRevoked ? EventType::kRevoked : EventType::kExpired, entry.session);
   Wrote();
 }
@@ -736,6 +755,15 @@ std::string StoreModel::Fingerprint() const {
           micros(entry.redirect_until));
     }
     if (entry.attributes.version > 0) add(TextOf(entry.attributes));
+    if (const Rotation& rotation = entry.rotation; rotation.generation > 0) {
+      add("r", rotation.generation, ",", static_cast<int>(rotation.last), ",", rotation.epoch, ",",
+          rotation.digest, ",", rotation.reply);
+    }
+  }
+  for (const Turn& turn : turns_) {
+    // Which changes it keeps, its caller's calls say: there is one caller to a turn.
+    add("t", turn.caller, ",", turn.alias.value(), ",", turn.generation, ",", turn.digest, ",",
+        static_cast<int>(turn.cut_off), ",", turn.changes.size());
   }
   for (const auto& [group, members] : linked_) {
     for (const Alias member : members) add("g", group.value(), ",", member.value());

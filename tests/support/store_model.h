@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "batonstore/base/verdict.h"
 #include "batonstore/store/policy.h"
 #include "batonstore/store/session.h"
 #include "tests/support/store_calls.h"
@@ -54,9 +55,9 @@ class StoreModel {
   // Nothing for a session that can be used; else the answer of whoever uses it.
   std::optional<std::string> Unusable(Alias alias) const;
   uint64_t VersionOf(Alias alias) const;
-
-  // The answer to a baton of this session, presented by its owner.
-  std::string Verify(Alias alias);
+  uint64_t GenerationOf(Alias alias) const;
+  // Whether this call of kResume would get a turn, or UNKNOWN, if nobody else were at it.
+  bool AsksForTheSession(const Call& resume) const;
 
   // Equal for models that no call can tell apart.
   std::string Fingerprint() const;
@@ -66,6 +67,25 @@ class StoreModel {
   bool TakeOrderOf(const std::vector<Event>& real);
 
  private:
+  // How far a session's baton has rotated, and what the last turn left.
+  struct Rotation {
+    enum class Last : uint8_t { kNone, kBegun, kFinished };
+
+    uint64_t generation = 0;
+    Last last = Last::kNone;
+    std::string digest = {};
+    uint64_t epoch = 0;  // of the baton that was handed on
+    std::string reply = {};
+  };
+  // A turn under way.
+  struct Turn {
+    int caller = 0;
+    Alias alias;
+    uint64_t generation = 0;
+    std::string digest;
+    CutOff cut_off = CutOff::kRunAgain;
+    std::vector<Changes> changes = {};
+  };
   struct Entry {
     Session session;  // its state as stored
     std::optional<absl::Time> ended_at;
@@ -82,6 +102,7 @@ class StoreModel {
     std::string idempotency_key;
     bool never_created = false;  // when it ended
     Attributes attributes;
+    Rotation rotation;
 
     bool is_stored_live() const { return !ended_at.has_value(); }
   };
@@ -112,14 +133,32 @@ class StoreModel {
   std::string RevokeAll(const std::string& principal, std::optional<Alias> keep);
   std::string SaveIf(const Call& call);
   std::string Merge(const Call& call);
+  static std::string Apply(const Changes& changes, Attributes& attributes);
   std::string Load(Alias alias) const;
   std::string Secret(const Call& call) const;
   std::string SetRemotePublicKey(const Call& call);
+
+  // In store_model_turns.cc.
+  std::string Issue(Alias alias) const;
+  std::string Verify(const Call& call);
+  std::string Resume(const Call& call);
+  std::string MergeInTurn(const Call& call);
+  std::string FinishTurn(const Call& call);
+  std::string DropTurn(const Call& call);
+  std::optional<std::string> CheckBaton(const Call& call);
+  std::string TakeTurn(const Call& call);
+  std::string RefuseReplay(Alias alias, Verdict verdict);
+  std::string CommitTurn(const Turn& turn, const std::string& reply);
+  std::string NextBaton(Alias alias) const;
+  bool IsBusy(Alias alias) const;
+  std::vector<Turn>::iterator LastTurnOf(int caller);
+
   std::string Sweep();
   std::string Stats() const;
   std::string AcknowledgeEvents(const Call& call);
   std::string ReadEvents(const std::string& consumer) const;
 
+  void Use(Entry& entry);
   void End(Entry& entry, State to, absl::Time at);
   void RemoveReservation(Alias alias, bool compensate);
   void Compensate(const Entry& entry);
@@ -138,6 +177,7 @@ class StoreModel {
   std::map<Alias, Entry> entries_;
   std::map<Alias, std::vector<Alias>> linked_;  // group -> members, in the order of linking
   Marks marks_;
+  std::vector<Turn> turns_;  // the last one taken last
   std::map<Alias, Compensation> compensations_;
   uint64_t last_event_ = 0;
   std::vector<Event> events_;
