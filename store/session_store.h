@@ -290,8 +290,10 @@ class SessionStore : public SessionReader, private StreamHost {
   absl::StatusOr<Judged> BeginIfCurrent(const Presented& presented);
   friend class SessionTurn;
   absl::StatusOr<std::string> FinishTurn(const SessionTurn& turn, absl::string_view reply);
-  absl::Status RefuseAndTell(const Presented& presented, const Judged& judged);
-  void TellOfReplay(const Judged& judged);
+  absl::Status RefuseAndTell(const Presented& presented, const Judged& judged,
+                             TurnRules::OnReplay rule);
+  absl::Status RevokeIn(Transaction& transaction, StoredSession& session, TurnRules::OnReplay rule,
+                        absl::Time now) const;
   absl::Status TellOfReplayIn(Transaction& transaction, const Judged& judged, absl::Time now) const;
 
   absl::Status ReplaceKeyring(absl::FunctionRef<absl::StatusOr<Keyring>(const Keyring&)> change);

@@ -31,6 +31,18 @@ absl::Status CheckDigest(absl::string_view digest) {
                                                 " bytes; this one has ", digest.size()));
 }
 
+// Of what cannot be used, or is of the past.
+absl::Status RefusalOf(const Judged& judged) {
+  if (!judged.usable.ok()) return judged.usable;
+  if (judged.standing == Standing::kReplayed) return Replayed();
+  return Refuse(Verdict::kReused, "the baton has been used for another request");
+}
+
+bool SomebodyListens(const EventLog& events) {
+  const absl::StatusOr<std::vector<Consumer>> consumers = events.Consumers();
+  return consumers.ok() && !consumers->empty();
+}
+
 Presented PresentedBy(const BatonClaims& claims, absl::string_view digest,
                       absl::string_view database, absl::string_view principal) {
   return {Alias(claims.id), claims.generation, digest, database, principal};
@@ -69,16 +81,13 @@ absl::StatusOr<std::string> SessionStore::Issue(Alias alias) const {
 absl::StatusOr<Session> SessionStore::Verify(absl::string_view baton, absl::string_view principal,
                                              absl::string_view database) {
   BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims, ClaimsOf(baton));
-  BATONSTORE_ASSIGN_OR_RETURN(Judged judged,
-                              JudgeNow(PresentedBy(claims, /*digest=*/"", database, principal)));
+  const Presented presented = PresentedBy(claims, /*digest=*/"", database, principal);
+  BATONSTORE_ASSIGN_OR_RETURN(Judged judged, JudgeNow(presented));
   const bool is_current =
       judged.standing == Standing::kCurrent || judged.standing == Standing::kWornOut;
   if (judged.usable.ok() && is_current) return std::move(judged.session).Seen();
   if (judged.usable.ok() && judged.standing == Standing::kAhead) return Ahead(Alias(claims.id));
-  // Without a request, the predecessor is as old as any other.
-  judged.standing = Standing::kReplayed;
-  if (judged.is_past()) TellOfReplay(judged);
-  return judged.usable.ok() ? Replayed() : judged.usable;
+  return RefuseAndTell(presented, judged, TurnRules::OnReplay::kRefuse);
 }
 
 absl::StatusOr<Resumed> SessionStore::Resume(absl::string_view baton, absl::string_view digest,
@@ -101,7 +110,9 @@ absl::StatusOr<Resumed> SessionStore::Resume(absl::string_view baton, absl::stri
                                             ? BeginIfCurrent(presented)
                                             : JudgeNow(presented));
   }
-  if (judged.is_past() || !judged.usable.ok()) return RefuseAndTell(presented, judged);
+  if (judged.is_past() || !judged.usable.ok()) {
+    return RefuseAndTell(presented, judged, table_.policy().turns.on_replay);
+  }
   switch (judged.standing) {
     case Standing::kCurrent:
       return SessionTurn(*this, std::move(lease), std::move(judged.session).Seen(),
@@ -156,36 +167,39 @@ absl::StatusOr<std::string> SessionStore::FinishTurn(const SessionTurn& turn,
   return handed_on;
 }
 
-// Refuses what cannot be used, or is of the past; of the latter it tells, and does what the policy
-// asks for.
-absl::Status SessionStore::RefuseAndTell(const Presented& presented, const Judged& judged) {
-  const TurnRules::OnReplay rule = table_.policy().turns.on_replay;
-  if (!judged.usable.ok() || rule == TurnRules::OnReplay::kRefuse) {
-    if (judged.is_past()) TellOfReplay(judged);
-  } else {
-    BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) -> absl::Status {
-      const absl::Time now = time_.Now();
-      BATONSTORE_ASSIGN_OR_RETURN(Judged again, Judge(transaction, table_, presented, now));
-      BATONSTORE_RETURN_IF_ERROR(again.usable);  // it has ended meanwhile
-      BATONSTORE_RETURN_IF_ERROR(TellOfReplayIn(transaction, judged, now));
-      return rule == TurnRules::OnReplay::kRevokeGroup
-                 ? RevokeGroupIn(transaction, again.session.record.session.group, now).status()
-                 : table_.End(transaction, again.session, State::kRevoked, now, now);
-    }));
-  }
-  if (!judged.usable.ok()) return judged.usable;
-  if (judged.standing == Standing::kReplayed) return Replayed();
-  return Refuse(Verdict::kReused, "the baton has been used for another request");
+// Refuses what cannot be used, or is of the past; tells of it, and revokes what the rule says. A
+// baton may have grown older since it was judged, and its session may have ended: where something
+// is written, the refusal is of that moment too.
+absl::Status SessionStore::RefuseAndTell(const Presented& presented, const Judged& judged,
+                                         TurnRules::OnReplay rule) {
+  const bool revokes = judged.usable.ok() && rule != TurnRules::OnReplay::kRefuse;
+  // Whoever is refused is not to wait for the writer when nobody listens.
+  if (!judged.is_past() || (!revokes && !SomebodyListens(events_))) return RefusalOf(judged);
+  absl::StatusOr<Judged> again = judged;
+  const absl::Status written = Commit([&](Transaction& transaction) -> absl::Status {
+    const absl::Time now = time_.Now();
+    again = Judge(transaction, table_, presented, now);
+    BATONSTORE_RETURN_IF_ERROR(again.status());
+    if (!again->is_past()) return absl::OkStatus();
+    BATONSTORE_RETURN_IF_ERROR(TellOfReplayIn(transaction, *again, now));
+    return again->usable.ok() ? RevokeIn(transaction, again->session, rule, now) : absl::OkStatus();
+  });
+  // That the event alone could not be written does not change the refusal.
+  if (revokes) BATONSTORE_RETURN_IF_ERROR(written);
+  return again.ok() ? RefusalOf(*again) : again.status();
 }
 
-// Whoever is refused is not to wait for the writer when nobody listens. That the event could not be
-// written does not change the refusal.
-void SessionStore::TellOfReplay(const Judged& judged) {
-  const absl::StatusOr<std::vector<Consumer>> listening = events_.Consumers();
-  if (!listening.ok() || listening->empty()) return;
-  Commit([&](Transaction& transaction) {
-    return TellOfReplayIn(transaction, judged, time_.Now());
-  }).IgnoreError();
+absl::Status SessionStore::RevokeIn(Transaction& transaction, StoredSession& session,
+                                    TurnRules::OnReplay rule, absl::Time now) const {
+  switch (rule) {
+    case TurnRules::OnReplay::kRefuse:
+      break;
+    case TurnRules::OnReplay::kRevokeSession:
+      return table_.End(transaction, session, State::kRevoked, now, now);
+    case TurnRules::OnReplay::kRevokeGroup:
+      return RevokeGroupIn(transaction, session.record.session.group, now).status();
+  }
+  return absl::OkStatus();
 }
 
 absl::Status SessionStore::TellOfReplayIn(Transaction& transaction, const Judged& judged,

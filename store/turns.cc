@@ -35,7 +35,7 @@ Standing StandingOf(const TurnRecord& turn, uint64_t generation, absl::string_vi
   if (generation == turn.generation) {
     return generation == kLastGeneration ? Standing::kWornOut : Standing::kCurrent;
   }
-  if (generation + 1 < turn.generation) return Standing::kReplayed;
+  if (generation + 1 < turn.generation || digest.empty()) return Standing::kReplayed;
   if (!EqualInConstantTime(digest, turn.digest)) return Standing::kReused;
   return turn.last == TurnRecord::Last::kFinished ? Standing::kAnswered : Standing::kCutOff;
 }

@@ -35,7 +35,7 @@ enum class Standing : uint8_t {
   kAnswered,  // its predecessor, with the request that it was used for: is answered again
   kCutOff,    // the same, but that turn has only begun: it is under way, or was cut off
   kReused,    // its predecessor, with another request
-  kReplayed,  // an older one
+  kReplayed,  // an older one, or the predecessor without a request
   kAhead,     // a newer one than this store has ever handed out
 };
 

@@ -9,12 +9,15 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <thread>
 #include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
 #include "batonstore/crypto/baton.h"
 #include "batonstore/store/codec.h"
 #include "batonstore/store/rows.h"
@@ -889,6 +892,35 @@ TEST_F(SessionTurnTest, RevocationThatCannotBeWrittenDownIsNotKeptQuiet) {
   ExpectRefused(Verdict::kFull, [&] { return Resume(first, "another"); });
   engine().InjectFaults(nullptr);
   EXPECT_THAT(Resume(first, "another"), HasVerdict(Verdict::kReused));
+}
+
+// Whoever looked before another's turn was committed, and waits for the writer behind it.
+TEST_F(SessionTurnTest, ReplayIsRefusedToldAndRevokedInOneMoment) {
+  for (const TurnRules::OnReplay rule :
+       {TurnRules::OnReplay::kRefuse, TurnRules::OnReplay::kRevokeSession,
+        TurnRules::OnReplay::kRevokeGroup}) {
+    StartAnew({.turns = {.on_replay = rule}});
+    const std::string first = Issue(Create().alias);
+    SessionTurn turn = Turn(Use(first), "two");
+    absl::Status refusal;
+    const std::vector<Event> events = EventsOf([&] {
+      std::thread thief;
+      engine().InjectFaults([&](MemoryEngine::Step step) {
+        if (step != MemoryEngine::Step::kCommit || thief.joinable()) return Fault::kNone;
+        thief = std::thread([&] { refusal = Resume(first, "another").status(); });
+        // It will have looked and be waiting by then. If not, there is no race and no failure.
+        absl::SleepFor(absl::Milliseconds(100));
+        return Fault::kNone;
+      });
+      Finish(std::move(turn));
+      thief.join();
+      engine().InjectFaults(nullptr);
+    });
+    EXPECT_THAT(refusal, HasVerdict(Verdict::kReplayed));
+    ASSERT_FALSE(events.empty());
+    EXPECT_EQ(events[0].type, EventType::kReplaySeen);
+    EXPECT_EQ(events[0].detail, "replayed");
+  }
 }
 
 // ---- Faults ----

@@ -31,7 +31,7 @@ TEST(TurnsTest, StandingFollowsFromGenerationAndRequest) {
   EXPECT_EQ(StandingOf(At(7), 7, "another"), Standing::kCurrent);
   EXPECT_EQ(StandingOf(At(7), 6, "request"), Standing::kAnswered);
   EXPECT_EQ(StandingOf(At(7), 6, "another"), Standing::kReused);
-  EXPECT_EQ(StandingOf(At(7), 6, ""), Standing::kReused);
+  EXPECT_EQ(StandingOf(At(7), 6, ""), Standing::kReplayed);
   EXPECT_EQ(StandingOf(At(7), 5, "request"), Standing::kReplayed);
   EXPECT_EQ(StandingOf(At(7), 0, "request"), Standing::kReplayed);
 }
