@@ -1,15 +1,19 @@
 // Several threads call one store at the same time, round after round, with restarts in between.
 // What they called and heard is a history, and must be linearizable: there must be an order of the
 // calls, in keeping with what came before what, in which the model of one thread gives every
-// answer.
+// answer. A turn is two calls, between which others take effect: one that takes it, and one that
+// finishes or drops it, in a later round perhaps.
 //
 //   ./bazelw test //tests/store:session_store_history_test --test_arg=--operations=1000000
 //   ... --test_arg=--seed=S repeats the calls of a run (not how the threads interleave)
 
+#include <algorithm>
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <iostream>
 #include <memory>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -21,6 +25,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "batonstore/base/verdict.h"
 #include "batonstore/recovery/open.h"
 #include "batonstore/store/session_store.h"
 #include "gtest/gtest.h"
@@ -46,6 +51,7 @@ using testing::HistoryRecorder;
 using testing::IsOk;
 using testing::LinearizabilityOutcome;
 using testing::MakeCall;
+using testing::OpenTurns;
 using testing::Reply;
 using testing::StoreModel;
 using testing::Surroundings;
@@ -66,8 +72,40 @@ uint64_t seed = std::random_device()();
 struct CallAndReply {
   Call call;
   Reply reply;
+  bool may_have_met_another = false;  // by MarkThoseThatMayHaveMet
 };
 using History = std::vector<HistoryEntry<CallAndReply>>;
+
+bool IsBusy(const CallAndReply& made) {
+  return made.call.what == Do::kResume && made.reply.text == VerdictName(Verdict::kBusy);
+}
+
+// The session that the call may have held for itself, for a moment at least.
+std::optional<Alias> HeldBy(const CallAndReply& made) {
+  if (IsBusy(made)) return std::nullopt;
+  return made.call.what == Do::kResume ? made.call.alias : made.reply.turn_of;
+}
+
+// A session is held from before a turn is granted until after it has finished, and for a moment by
+// those too who are refused once they hold it. So BUSY is right whenever another call that holds
+// the session is under way. This finds those to whom that may have happened; who holds it between
+// calls, the model knows.
+void MarkThoseThatMayHaveMet(History& history) {
+  for (HistoryEntry<CallAndReply>& entry : history) {
+    if (!IsBusy(entry.operation)) continue;
+    const auto meets = [&entry](const HistoryEntry<CallAndReply>& other) {
+      return other.invoked < entry.answered && entry.invoked < other.answered &&
+             HeldBy(other.operation) == entry.operation.call.alias;
+    };
+    entry.operation.may_have_met_another = std::any_of(history.begin(), history.end(), meets);
+  }
+}
+
+// Whether the model answers the same, and what it is then.
+bool AnswersTheSame(StoreModel& model, const CallAndReply& made) {
+  if (made.may_have_met_another && model.AsksForTheSession(made.call)) return true;
+  return model.Answer(made.call, made.reply) == made.reply.text;
+}
 
 // The calls, weighed so that much happens to few sessions.
 Do AnyDo(uint32_t number) {
@@ -90,6 +128,12 @@ Do AnyDo(uint32_t number) {
                                            {Do::kSecret, 3},
                                            {Do::kSetRemotePublicKey, 2},
                                            {Do::kPrivateKey, 2},
+                                           {Do::kIssue, 4},
+                                           {Do::kVerify, 5},
+                                           {Do::kResume, 24},
+                                           {Do::kMergeInTurn, 3},
+                                           {Do::kFinishTurn, 6},
+                                           {Do::kDropTurn, 3},
                                            {Do::kFind, 8},
                                            {Do::kList, 3},
                                            {Do::kCount, 3},
@@ -113,6 +157,16 @@ Do AnyDo(uint32_t number) {
   return Do::kStats;
 }
 
+// What a caller does next, who may have a turn: mostly it goes on with that.
+Do AnyDoAfter(Do last, uint32_t number) {
+  const uint32_t chance = number / 1024 % 8;
+  if (last == Do::kResume && chance < 2) return Do::kMergeInTurn;
+  if (last == Do::kResume && chance == 2) return Do::kDropTurn;
+  if (last == Do::kResume && chance < 6) return Do::kFinishTurn;
+  if (last == Do::kMergeInTurn && chance < 6) return Do::kFinishTurn;
+  return AnyDo(number);
+}
+
 Policy AnyPolicy(std::mt19937_64& random) {
   Policy policy;
   policy.retention = absl::Seconds(random() % 8);
@@ -121,6 +175,8 @@ Policy AnyPolicy(std::mt19937_64& random) {
                    .per_store = random() % 2 * 10,
                    .per_group = random() % 5};
   if (random() % 2 == 0) policy.limits.at_limit = Limits::AtLimit::kRevokeOldest;
+  policy.turns.on_replay = static_cast<TurnRules::OnReplay>(random() % 3);
+  policy.turns.max_reply_bytes = 9;  // now and then a reply is longer
   return policy;
 }
 
@@ -149,7 +205,7 @@ class World {
         while (not_ready > 0) std::this_thread::yield();
         for (const Call& call : calls[thread]) {
           recorder.Invoke(thread, {call, {}});
-          Reply reply = MakeCall(store_->sessions(), call);
+          Reply reply = MakeCall(store_->sessions(), turns_[thread], call);
           recorder.Answer(thread, {call, std::move(reply)});
         }
       });
@@ -164,6 +220,7 @@ class World {
   }
 
   void Restart() {
+    for (OpenTurns& turns : turns_) turns.clear();
     const bool orderly = random_() % 2 == 0;
     if (orderly) {
       ASSERT_THAT(store_->Close(), IsOk());
@@ -191,16 +248,25 @@ class World {
 
   std::vector<std::vector<Call>> ChooseCalls() {
     const StoreModel& model = models_.front();
-    const Surroundings here{model.now(), aliases_,
-                            [&model](Alias alias) { return model.VersionOf(alias); },
-                            model.last_event()};
+    const Surroundings here{
+        .now = model.now(),
+        .aliases = aliases_,
+        .version_of = [&model](Alias alias) { return model.VersionOf(alias); },
+        .last_event = model.last_event(),
+        .epoch = model.epoch(),
+        .generation_of = [&model](Alias alias) { return model.GenerationOf(alias); },
+        .find = [&model](Alias alias) { return model.Find(alias); }};
     std::vector<std::vector<Call>> calls(kThreads);
-    for (std::vector<Call>& of_thread : calls) {
+    for (int thread = 0; thread < kThreads; ++thread) {
+      std::vector<Call>& of_thread = calls[static_cast<size_t>(thread)];
+      Do last = turns_[static_cast<size_t>(thread)].empty() ? Do::kFind : Do::kResume;
       for (int i = 0; i < kCallsEach; ++i) {
         const auto what = static_cast<uint32_t>(random_());
         const auto which = static_cast<uint32_t>(random_() % 1'000'000);
         const auto detail = static_cast<uint32_t>(random_() % 1'000'000);
-        of_thread.push_back(AnyCall(AnyDo(what), which, detail, here));
+        of_thread.push_back(AnyCall(AnyDoAfter(last, what), which, detail, here));
+        last = of_thread.back().what;
+        of_thread.back().caller = thread;
         // One page is one snapshot; a list of several pages is not one moment, and does not claim
         // it.
         if (of_thread.back().what == Do::kList) of_thread.back().number = 0;
@@ -209,18 +275,15 @@ class World {
     return calls;
   }
 
-  void Judge(const History& history) {
+  void Judge(History history) {
+    MarkThoseThatMayHaveMet(history);
     std::vector<StoreModel> after;
     std::set<std::string> prints;
     const StoreModel* closest = nullptr;
     std::vector<size_t> longest;
     for (const StoreModel& model : models_) {
-      auto result = CheckLinearizable(
-          model, history,
-          [](StoreModel& state, const CallAndReply& made) {
-            return state.Answer(made.call, made.reply) == made.reply.text;
-          },
-          [](const StoreModel& state) { return state.Fingerprint(); });
+      auto result = CheckLinearizable(model, history, AnswersTheSame,
+                                      [](const StoreModel& state) { return state.Fingerprint(); });
       ASSERT_NE(result.outcome, LinearizabilityOutcome::kUndecided) << "visited " << result.visited;
       for (StoreModel& final_state : result.finals) {
         if (prints.insert(final_state.Fingerprint()).second) {
@@ -285,7 +348,7 @@ class World {
     for (const size_t index : longest) {
       const CallAndReply& made = history[index].operation;
       absl::StrAppend(&story, "  ", Describe(made.call), "\n    ", made.reply.text, "\n");
-      model.Answer(made.call, made.reply);
+      AnswersTheSame(model, made);
       told.insert(index);
     }
     for (size_t index = 0; index < history.size(); ++index) {
@@ -303,6 +366,7 @@ class World {
   const Policy policy_;
   FakeClock clock_;
   std::unique_ptr<recovery::Store> store_;
+  std::array<OpenTurns, kThreads> turns_;
   std::vector<StoreModel> models_;
   std::vector<Alias> aliases_;
 };

@@ -101,6 +101,7 @@ uint64_t AnyGeneration(uint32_t detail, uint64_t current) {
     case 4:
     case 5:
     case 6:
+    case 7:
       return current > 0 ? current - 1 : 0;
     default:
       return current;
