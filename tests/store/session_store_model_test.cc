@@ -174,6 +174,8 @@ rc::Gen<std::vector<Step>> Steps(double scale) {
                                                    {10, Of(Do::kMergeInTurn)},
                                                    {20, Of(Do::kFinishTurn)},
                                                    {4, Of(Do::kDropTurn)},
+                                                   {2, Of(Do::kRotateSigningKey)},
+                                                   {2, Of(Do::kRetireSigningKey)},
                                                    {4, Of(Do::kFind)},
                                                    {4, Of(Do::kList)},
                                                    {2, Of(Do::kCount)},
@@ -270,6 +272,7 @@ class Comparison {
             .version_of = [this](Alias alias) { return model_.VersionOf(alias); },
             .last_event = model_.last_event(),
             .epoch = model_.epoch(),
+            .primary_key_id = model_.primary_key_id(),
             .generation_of = [this](Alias alias) { return model_.GenerationOf(alias); },
             .find = [this](Alias alias) { return model_.Find(alias); }};
   }

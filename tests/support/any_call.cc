@@ -183,6 +183,9 @@ Call AnyCall(Do what, uint32_t which, uint32_t detail, const Surroundings& surro
       call.alias = AnyHolder(which, surroundings);
       call.presentation = AnyPresentation(call.alias, which, detail, surroundings);
       break;
+    case Do::kRetireSigningKey:
+      call.number = detail % (surroundings.primary_key_id + 2);
+      break;
     case Do::kFinishTurn:
       call.text = absl::StrCat("reply ", detail % (detail % 8 == 0 ? 1'000'000 : 10));
       break;

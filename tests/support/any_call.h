@@ -23,6 +23,7 @@ struct Surroundings {
   uint64_t last_event = 0;
   std::vector<std::string> principals = {"a", "ab"};
   uint64_t epoch = 1;
+  uint64_t primary_key_id = 1;
   // Of a session's baton, and to whom and what the session is bound.
   std::function<uint64_t(Alias)> generation_of;
   std::function<std::optional<Session>(Alias)> find;

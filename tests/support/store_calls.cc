@@ -41,6 +41,8 @@ constexpr std::array<const char*, kCalls> kNames = {"Reserve",
                                                     "MergeInTurn",
                                                     "FinishTurn",
                                                     "DropTurn",
+                                                    "RotateSigningKey",
+                                                    "RetireSigningKey",
                                                     "Find",
                                                     "List",
                                                     "Count",
@@ -98,9 +100,11 @@ std::string BatonOf(const SessionStore& store, const Call& call) {
 
 std::string Decoded(const SessionStore& store, const std::string& baton) {
   const absl::StatusOr<BatonClaims> claims = RingOf(store).Verify(baton);
+  const uint64_t key_id = ReadBatonAddress(baton).value_or(BatonAddress()).key_id;
+  if (VerdictOf(claims.status()) == Verdict::kLost) return TextOfLostBaton(key_id);
   if (!claims.ok()) return TextOf(claims.status());
   if (claims->kind != BatonKind::kSession) return "a baton that is not of a session";
-  return TextOfBaton(Alias(claims->id), claims->generation, claims->epoch);
+  return TextOfBaton(Alias(claims->id), claims->generation, claims->epoch, key_id);
 }
 
 Reply Issue(const SessionStore& store, Alias alias) {
@@ -182,9 +186,13 @@ std::string TextOf(const std::vector<Alias>& aliases) {
       aliases, " ", [](std::string* out, Alias alias) { absl::StrAppend(out, alias.ToString()); });
 }
 
-std::string TextOfBaton(Alias alias, uint64_t generation, uint64_t epoch) {
-  return absl::StrCat("baton of ", alias.ToString(), ", generation ", generation, ", epoch ",
-                      epoch);
+std::string TextOfBaton(Alias alias, uint64_t generation, uint64_t epoch, uint64_t key_id) {
+  return absl::StrCat("baton of ", alias.ToString(), ", generation ", generation, ", epoch ", epoch,
+                      ", key ", key_id);
+}
+
+std::string TextOfLostBaton(uint64_t key_id) {
+  return absl::StrCat("baton of the retired key ", key_id);
 }
 
 std::string TextOfTurn(uint64_t generation, const Session& session) {
@@ -302,6 +310,10 @@ Reply MakeCall(SessionStore& store, OpenTurns& turns, const Call& call) {
       return FinishTurn(store, turns, call.text);
     case Do::kDropTurn:
       return DropTurn(turns);
+    case Do::kRotateSigningKey:
+      return ReplyOf(store.RotateSigningKey());
+    case Do::kRetireSigningKey:
+      return ReplyOf(store.RetireSigningKey(static_cast<uint32_t>(call.number)));
     case Do::kFind:
       return ReplyOf(store.Find(call.alias));
     case Do::kList:

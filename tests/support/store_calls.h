@@ -44,6 +44,8 @@ enum class Do : uint8_t {
   kMergeInTurn,
   kFinishTurn,
   kDropTurn,
+  kRotateSigningKey,
+  kRetireSigningKey,
   kFind,
   kList,
   kCount,
@@ -60,9 +62,9 @@ enum class Do : uint8_t {
 };
 inline constexpr int kCalls = static_cast<int>(Do::kStats) + 1;
 
-// A baton of the call's alias by what it says, and who presents it with which request. The store
-// signs what says the same with the same bytes, so that this is the baton that it has handed out,
-// if it has.
+// A baton of the call's alias by what it says, and who presents it with which request. It is signed
+// by the primary key. A key signs what says the same with the same bytes, so that this is the baton
+// that the store has handed out, if it has.
 struct Presentation {
   BatonKind kind = BatonKind::kSession;
   uint64_t generation = 0;
@@ -80,7 +82,7 @@ struct Call {
   SessionSpec spec = {};
   Fields fields = {};
   Changes changes = {};
-  uint64_t number = 0;    // a version, or the sequence of an event
+  uint64_t number = 0;    // a version, the sequence of an event, or the id of a signing key
   std::string text = {};  // a principal, a field, a key, the name of a consumer, or a turn's reply
   State state = State::kCreated;
   CycleOptions cycle = {};
@@ -127,7 +129,8 @@ std::string TextOf(const std::vector<Compensation>& compensations);
 std::string TextOf(const Swept& swept);
 std::string TextOf(const StoreStats& stats);
 
-std::string TextOfBaton(Alias alias, uint64_t generation, uint64_t epoch);
+std::string TextOfBaton(Alias alias, uint64_t generation, uint64_t epoch, uint64_t key_id);
+std::string TextOfLostBaton(uint64_t key_id);  // its key is retired
 std::string TextOfTurn(uint64_t generation, const Session& session);
 std::string TextOfReplay(absl::string_view reply, absl::string_view baton);
 std::string TextOfUnknown(absl::string_view baton);

@@ -175,6 +175,11 @@ std::string StoreModel::Answer(const Call& call, const Reply& real) {
       return FinishTurn(call);
     case Do::kDropTurn:
       return DropTurn(call);
+    case Do::kRotateSigningKey:
+      Wrote();
+      return absl::StrCat(++primary_key_id_);
+    case Do::kRetireSigningKey:
+      return RetireSigningKey(call.number);
     case Do::kFind:
       if (found == entries_.end()) return Text(Verdict::kNotFound);
       return MovedText(found->second).value_or(Describe(Seen(found->second)));
@@ -743,7 +748,7 @@ std::string StoreModel::Fingerprint() const {
   std::string print;
   const auto add = [&print](const auto&... parts) { absl::StrAppend(&print, "|", parts...); };
   const auto micros = [](absl::Time time) { return absl::ToUnixMicros(time); };
-  add(epoch_, ",", last_alias_.value(), ",", last_event_, ",", order_);
+  add(epoch_, ",", primary_key_id_, ",", last_alias_.value(), ",", last_event_, ",", order_);
   for (const auto& [alias, entry] : entries_) {
     // What was asked for stays as it was: the key pair says which request has this alias.
     const Session& session = entry.session;
@@ -757,7 +762,7 @@ std::string StoreModel::Fingerprint() const {
     if (entry.attributes.version > 0) add(TextOf(entry.attributes));
     if (const Rotation& rotation = entry.rotation; rotation.generation > 0) {
       add("r", rotation.generation, ",", static_cast<int>(rotation.last), ",", rotation.epoch, ",",
-          rotation.digest, ",", rotation.reply);
+          rotation.key_id, ",", rotation.digest, ",", rotation.reply);
     }
   }
   for (const Turn& turn : turns_) {
@@ -775,6 +780,7 @@ std::string StoreModel::Fingerprint() const {
   for (const auto& [alias, compensation] : compensations_) {
     add("c", alias.value(), ",", micros(compensation.at));
   }
+  for (const uint64_t key_id : retired_keys_) add("k", key_id);
   for (const auto& [name, acknowledged] : consumers_) add(name, ",", acknowledged);
   return print;
 }

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -48,6 +49,7 @@ class StoreModel {
 
   absl::Time now() const { return now_; }
   uint64_t epoch() const { return epoch_; }
+  uint64_t primary_key_id() const { return primary_key_id_; }
   uint64_t last_event() const { return last_event_; }
   // Every alias that has a record.
   std::vector<Alias> Aliases() const;
@@ -74,7 +76,8 @@ class StoreModel {
     uint64_t generation = 0;
     Last last = Last::kNone;
     std::string digest = {};
-    uint64_t epoch = 0;  // of the baton that was handed on
+    uint64_t epoch = 0;   // of the baton that was handed on
+    uint64_t key_id = 0;  // that signed it
     std::string reply = {};
   };
   // A turn under way.
@@ -149,7 +152,8 @@ class StoreModel {
   std::string TakeTurn(const Call& call);
   std::string RefuseReplay(Alias alias, Verdict verdict);
   std::string CommitTurn(const Turn& turn, const std::string& reply);
-  std::string NextBaton(Alias alias) const;
+  std::string HandedOn(const Entry& entry) const;
+  std::string RetireSigningKey(uint64_t key_id);
   bool IsBusy(Alias alias) const;
   std::vector<Turn>::iterator LastTurnOf(int caller);
 
@@ -173,6 +177,8 @@ class StoreModel {
   absl::Time now_;
   absl::Time recorded_;  // at the last commit
   uint64_t epoch_ = 1;
+  uint64_t primary_key_id_ = 1;  // of those from 1 on
+  std::set<uint64_t> retired_keys_;
   Alias last_alias_;
   std::map<Alias, Entry> entries_;
   std::map<Alias, std::vector<Alias>> linked_;  // group -> members, in the order of linking

@@ -35,16 +35,29 @@ std::vector<StoreModel::Turn>::iterator StoreModel::LastTurnOf(int caller) {
 
 // ---- Batons ----
 
-// As it was handed on; the store that is open now signs the first one.
-std::string StoreModel::NextBaton(Alias alias) const {
-  const Rotation& rotation = entries_.at(alias).rotation;
-  const bool was_handed_on = rotation.last != Rotation::Last::kNone;
-  return TextOfBaton(alias, rotation.generation, was_handed_on ? rotation.epoch : epoch_);
+// The current baton, as the last turn has handed it on.
+std::string StoreModel::HandedOn(const Entry& entry) const {
+  const Rotation& rotation = entry.rotation;
+  if (retired_keys_.contains(rotation.key_id)) return TextOfLostBaton(rotation.key_id);
+  return TextOfBaton(entry.session.alias, rotation.generation, rotation.epoch, rotation.key_id);
 }
 
 std::string StoreModel::Issue(Alias alias) const {
-  const std::optional<std::string> unusable = Unusable(alias);
-  return unusable.has_value() ? *unusable : NextBaton(alias);
+  if (const auto unusable = Unusable(alias); unusable.has_value()) return *unusable;
+  const Entry& entry = entries_.at(alias);
+  const Rotation& rotation = entry.rotation;
+  const bool is_fresh =
+      rotation.last == Rotation::Last::kNone || retired_keys_.contains(rotation.key_id);
+  return is_fresh ? TextOfBaton(alias, rotation.generation, epoch_, primary_key_id_)
+                  : HandedOn(entry);
+}
+
+std::string StoreModel::RetireSigningKey(uint64_t key_id) {
+  if (key_id == 0 || key_id > primary_key_id_) return Text(Verdict::kNotFound);
+  if (key_id == primary_key_id_) return Text(Verdict::kInvalid);
+  retired_keys_.insert(key_id);
+  Wrote();
+  return "OK";
 }
 
 // What stands in the way of an authentic baton, whichever generation it is of.
@@ -88,7 +101,8 @@ std::string StoreModel::Resume(const Call& call) {
     return Text(Verdict::kInvalid);
   }
   if (const auto refusal = CheckBaton(call); refusal.has_value()) return *refusal;
-  const Rotation& rotation = entries_.at(call.alias).rotation;
+  const Entry& entry = entries_.at(call.alias);
+  const Rotation& rotation = entry.rotation;
   if (presented.generation > rotation.generation) return Text(Verdict::kCorrupt);
   if (presented.generation == rotation.generation) {
     return IsBusy(call.alias) ? Text(Verdict::kBusy) : TakeTurn(call);
@@ -98,16 +112,17 @@ std::string StoreModel::Resume(const Call& call) {
   }
   if (presented.digest != rotation.digest) return RefuseReplay(call.alias, Verdict::kReused);
   if (rotation.last == Rotation::Last::kFinished) {
-    return TextOfReplay(rotation.reply, NextBaton(call.alias));
+    return TextOfReplay(rotation.reply, HandedOn(entry));
   }
-  return IsBusy(call.alias) ? Text(Verdict::kBusy) : TextOfUnknown(NextBaton(call.alias));
+  return IsBusy(call.alias) ? Text(Verdict::kBusy) : TextOfUnknown(HandedOn(entry));
 }
 
 std::string StoreModel::TakeTurn(const Call& call) {
   const Presentation& presented = call.presentation;
   Entry& entry = entries_.at(call.alias);
   if (presented.cut_off == CutOff::kAtMostOnce) {
-    entry.rotation = {presented.generation + 1, Rotation::Last::kBegun, presented.digest, epoch_};
+    entry.rotation = {presented.generation + 1, Rotation::Last::kBegun, presented.digest, epoch_,
+                      primary_key_id_};
     Use(entry);
     Wrote();
   }
@@ -161,10 +176,15 @@ std::string StoreModel::CommitTurn(const Turn& turn, const std::string& reply) {
     if (const std::string refusal = Apply(changes, attributes); !refusal.empty()) return refusal;
   }
   entry.attributes = std::move(attributes);
-  entry.rotation = {turn.generation + 1, Rotation::Last::kFinished, turn.digest, epoch_, reply};
+  Rotation& rotation = entry.rotation;
+  if (turn.cut_off == CutOff::kRunAgain) {  // else its beginning has done so
+    rotation = {turn.generation + 1, Rotation::Last::kNone, turn.digest, epoch_, primary_key_id_};
+  }
+  rotation.last = Rotation::Last::kFinished;
+  rotation.reply = reply;
   Use(entry);
   Wrote();
-  return NextBaton(turn.alias);
+  return HandedOn(entry);
 }
 
 std::string StoreModel::DropTurn(const Call& call) {
