@@ -9,15 +9,12 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <thread>
 #include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
-#include "absl/time/time.h"
 #include "batonstore/crypto/baton.h"
 #include "batonstore/store/codec.h"
 #include "batonstore/store/rows.h"
@@ -894,7 +891,6 @@ TEST_F(SessionTurnTest, RevocationThatCannotBeWrittenDownIsNotKeptQuiet) {
   EXPECT_THAT(Resume(first, "another"), HasVerdict(Verdict::kReused));
 }
 
-// Whoever looked before another's turn was committed, and waits for the writer behind it.
 TEST_F(SessionTurnTest, ReplayIsRefusedToldAndRevokedInOneMoment) {
   for (const TurnRules::OnReplay rule :
        {TurnRules::OnReplay::kRefuse, TurnRules::OnReplay::kRevokeSession,
@@ -902,24 +898,64 @@ TEST_F(SessionTurnTest, ReplayIsRefusedToldAndRevokedInOneMoment) {
     StartAnew({.turns = {.on_replay = rule}});
     const std::string first = Issue(Create().alias);
     SessionTurn turn = Turn(Use(first), "two");
-    absl::Status refusal;
     const std::vector<Event> events = EventsOf([&] {
-      std::thread thief;
-      engine().InjectFaults([&](MemoryEngine::Step step) {
-        if (step != MemoryEngine::Step::kCommit || thief.joinable()) return Fault::kNone;
-        thief = std::thread([&] { refusal = Resume(first, "another").status(); });
-        // It will have looked and be waiting by then. If not, there is no race and no failure.
-        absl::SleepFor(absl::Milliseconds(100));
-        return Fault::kNone;
-      });
-      Finish(std::move(turn));
-      thief.join();
-      engine().InjectFaults(nullptr);
+      clock().AtNextLook([&] { Finish(std::move(turn)); });
+      EXPECT_THAT(Resume(first, "another"), HasVerdict(Verdict::kReplayed));
     });
-    EXPECT_THAT(refusal, HasVerdict(Verdict::kReplayed));
     ASSERT_FALSE(events.empty());
     EXPECT_EQ(events[0].type, EventType::kReplaySeen);
     EXPECT_EQ(events[0].detail, "replayed");
+  }
+}
+
+TEST_F(SessionTurnTest, SessionThatEndsWhileAReplayIsJudgedIsRefusedAsEnded) {
+  for (const TurnRules::OnReplay rule :
+       {TurnRules::OnReplay::kRefuse, TurnRules::OnReplay::kRevokeSession}) {
+    StartAnew({.turns = {.on_replay = rule}});
+    const Session session = Create();
+    const std::string first = Issue(session.alias);
+    Use(first);
+    const std::vector<Event> events = EventsOf([&] {
+      clock().AtNextLook([&] { EXPECT_THAT(store().Revoke(session.alias), IsOk()); });
+      EXPECT_THAT(Resume(first, "another"), HasVerdict(Verdict::kRevoked));
+    });
+    ASSERT_EQ(events.size(), 1u);
+    EXPECT_EQ(events[0].type, EventType::kRevoked);
+  }
+}
+
+// ---- In between the steps of Resume: after it looked, before it takes the session ----
+
+TEST_F(SessionTurnTest, TurnThatCameAndWentInBetweenIsAnswered) {
+  for (const CutOff cut_off : {CutOff::kRunAgain, CutOff::kAtMostOnce}) {
+    const std::string first = Issue(Create().alias);
+    std::string second;
+    clock().AtNextLook([&] { second = Use(first, "request", "reply", cut_off); });
+    const absl::StatusOr<Resumed> resumed = Resume(first, "request", cut_off);
+    ASSERT_THAT(resumed, IsOk());
+    ASSERT_TRUE(std::holds_alternative<TurnReplay>(*resumed));
+    EXPECT_TRUE(std::get<TurnReplay>(*resumed) == (TurnReplay{"reply", second}));
+    ExpectReplay(first, "request", {"reply", second});
+    Use(second);
+  }
+}
+
+TEST_F(SessionTurnTest, AnotherTurnThatCameAndWentInBetweenMakesTheBatonReused) {
+  for (const CutOff cut_off : {CutOff::kRunAgain, CutOff::kAtMostOnce}) {
+    const std::string first = Issue(Create().alias);
+    std::string second;
+    clock().AtNextLook([&] { second = Use(first, "another"); });
+    EXPECT_THAT(Resume(first, "request", cut_off), HasVerdict(Verdict::kReused));
+    Use(second);
+  }
+}
+
+TEST_F(SessionTurnTest, SessionThatEndedInBetweenGivesNoTurn) {
+  for (const CutOff cut_off : {CutOff::kRunAgain, CutOff::kAtMostOnce}) {
+    const Session session = Create();
+    const std::string first = Issue(session.alias);
+    clock().AtNextLook([&] { EXPECT_THAT(store().Revoke(session.alias), IsOk()); });
+    EXPECT_THAT(Resume(first, "request", cut_off), HasVerdict(Verdict::kRevoked));
   }
 }
 

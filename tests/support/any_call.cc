@@ -39,7 +39,9 @@ SessionSpec AnySpec(uint32_t which, uint32_t detail, const Surroundings& surroun
                                 absl::InfiniteFuture(), surroundings.now + absl::Seconds(5),
                                 absl::InfiniteFuture(), surroundings.now};
   spec.expires_at = moments[detail / 3 % 8];
-  if (detail % 5 == 0) spec.idle_timeout = absl::Seconds(1 + detail % 4);
+  // In a long one, not each use moves the deadline by enough.
+  constexpr int kIdleSeconds[] = {1, 2, 16, 3};
+  if (detail % 5 == 0) spec.idle_timeout = absl::Seconds(kIdleSeconds[detail % 4]);
   if (detail % 7 == 0) spec.reserve_for = absl::Seconds(1 + detail % 3);
   if (detail % 6 < 2) spec.group = AnyAlias(which, surroundings);
   if (detail % 4 > 0) spec.intent = absl::StrCat("intent ", detail);

@@ -3,6 +3,9 @@
 #ifndef BATONSTORE_TESTS_SUPPORT_FAKE_CLOCK_H_
 #define BATONSTORE_TESTS_SUPPORT_FAKE_CLOCK_H_
 
+#include <functional>
+#include <utility>
+
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
 #include "batonstore/base/clock.h"
@@ -20,8 +23,21 @@ class FakeClock final : public Clock {
     return wall_;
   }
   absl::Duration SinceBoot() override {
+    std::function<void()> happens;
+    {
+      MutexLock lock(mu_);
+      happens = std::exchange(at_next_look_, nullptr);
+    }
+    if (happens) happens();
     MutexLock lock(mu_);
     return since_boot_;
+  }
+
+  // Happens once, when somebody next asks how much time has passed, before that is answered: so a
+  // test gets in between the steps of a call. May use the clock, and whatever it belongs to.
+  void AtNextLook(std::function<void()> happens) {
+    MutexLock lock(mu_);
+    at_next_look_ = std::move(happens);
   }
 
   // Time passes.
@@ -41,6 +57,7 @@ class FakeClock final : public Clock {
   Mutex mu_;
   absl::Time wall_ ABSL_GUARDED_BY(mu_);
   absl::Duration since_boot_ ABSL_GUARDED_BY(mu_) = absl::Seconds(1000);
+  std::function<void()> at_next_look_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace batonstore::testing
