@@ -209,8 +209,8 @@ class SessionStore : public SessionReader, private StreamHost {
   // what was verified can be verified again, also while a turn is under way. Writes nothing, except
   // that a baton of an old generation, or of an identity that the session has given up, and tells
   // no more, is an event (EventType::kReplaySeen).
-  absl::StatusOr<Session> Verify(absl::string_view baton, absl::string_view principal,
-                                 absl::string_view database);
+  absl::StatusOr<Session> Verify(absl::string_view baton, absl::string_view database,
+                                 absl::string_view principal);
 
   // Takes a turn on the session that a baton names, or answers again what it has answered before:
   // session_turn.h. `digest` is the request's. The checks and their order are those of Verify but

@@ -78,8 +78,8 @@ absl::StatusOr<std::string> SessionStore::Issue(Alias alias) const {
   return Mint(alias, turn.generation);
 }
 
-absl::StatusOr<Session> SessionStore::Verify(absl::string_view baton, absl::string_view principal,
-                                             absl::string_view database) {
+absl::StatusOr<Session> SessionStore::Verify(absl::string_view baton, absl::string_view database,
+                                             absl::string_view principal) {
   BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims, ClaimsOf(baton));
   const Presented presented = PresentedBy(claims, /*digest=*/"", database, principal);
   BATONSTORE_ASSIGN_OR_RETURN(Judged judged, JudgeNow(presented));

@@ -178,9 +178,9 @@ class Demo {
   absl::Status ForgeBatons(DemoResult& result) {
     BATONSTORE_ASSIGN_OR_RETURN(const auto store, OpenStore());
     SessionStore& sessions = store->sessions();
-    const BatonVerifier verify = [&sessions](absl::string_view baton, absl::string_view principal,
-                                             absl::string_view database) {
-      return sessions.Verify(baton, principal, database);
+    const BatonVerifier verify = [&sessions](absl::string_view baton, absl::string_view database,
+                                             absl::string_view principal) {
+      return sessions.Verify(baton, database, principal);
     };
     BATONSTORE_ASSIGN_OR_RETURN(const BatonsTried tried, TryBatons(sessions, verify, story_));
     result.forged_accepted += tried.forged_accepted;
@@ -243,9 +243,9 @@ class Demo {
   }
 
   static OrderService ServiceOf(SessionStore& store) {
-    return [&store](absl::string_view baton, uint64_t number, absl::string_view principal,
-                    absl::string_view database) {
-      return TakeOrder(store, baton, number, principal, database);
+    return [&store](absl::string_view baton, uint64_t number, absl::string_view database,
+                    absl::string_view principal) {
+      return TakeOrder(store, baton, number, database, principal);
     };
   }
 

@@ -37,7 +37,7 @@ absl::Status VerifyAll(const std::vector<Session>& sessions, const std::vector<s
                        const BatonVerifier& verify) {
   for (size_t i = 0; i < batons.size(); ++i) {
     BATONSTORE_ASSIGN_OR_RETURN(const Session named,
-                                verify(batons[i], kDemoPrincipal, kDemoDatabase));
+                                verify(batons[i], kDemoDatabase, kDemoPrincipal));
     if (named.alias != sessions[i].alias) {
       return Refuse(Verdict::kCorrupt, "a baton names another session than it was issued for");
     }
@@ -45,11 +45,11 @@ absl::Status VerifyAll(const std::vector<Session>& sessions, const std::vector<s
   return absl::OkStatus();
 }
 
-uint64_t CountAccepted(const std::vector<std::string>& batons, const char* principal,
-                       const char* database, const BatonVerifier& verify) {
+uint64_t CountAccepted(const std::vector<std::string>& batons, const char* database,
+                       const char* principal, const BatonVerifier& verify) {
   uint64_t accepted = 0;
   for (const std::string& baton : batons) {
-    if (verify(baton, principal, database).ok()) ++accepted;
+    if (verify(baton, database, principal).ok()) ++accepted;
   }
   return accepted;
 }
@@ -74,13 +74,13 @@ absl::StatusOr<BatonsTried> TryBatons(SessionStore& store, const BatonVerifier& 
     return accepted;
   };
   found.thefts_accepted += tell("used by somebody else", batons.size(),
-                                CountAccepted(batons, kDemoThief, kDemoDatabase, verify));
+                                CountAccepted(batons, kDemoDatabase, kDemoThief, verify));
   found.thefts_accepted += tell("used on another database", batons.size(),
-                                CountAccepted(batons, kDemoPrincipal, kDemoElsewhere, verify));
+                                CountAccepted(batons, kDemoElsewhere, kDemoPrincipal, verify));
   for (const ForgeryAttempt& attempt : ForgeriesOf(batons[0], batons[1])) {
     found.forged_accepted +=
         tell(attempt.how, attempt.batons.size(),
-             CountAccepted(attempt.batons, kDemoPrincipal, kDemoDatabase, verify));
+             CountAccepted(attempt.batons, kDemoDatabase, kDemoPrincipal, verify));
   }
   story << "\n";
   return found;

@@ -16,7 +16,7 @@ namespace batonstore::tools {
 
 // Whether a baton is good for a principal on a database: SessionStore::Verify, but for tests.
 using BatonVerifier = std::function<absl::StatusOr<Session>(
-    absl::string_view baton, absl::string_view principal, absl::string_view database)>;
+    absl::string_view baton, absl::string_view database, absl::string_view principal)>;
 
 struct BatonsTried {
   uint64_t forged_accepted = 0;

@@ -35,7 +35,7 @@ absl::Status Count(const absl::StatusOr<OrderAnswer>& answer, Verdict expected,
 }  // namespace
 
 absl::StatusOr<OrderAnswer> TakeOrder(SessionStore& store, absl::string_view baton, uint64_t number,
-                                      absl::string_view principal, absl::string_view database) {
+                                      absl::string_view database, absl::string_view principal) {
   const std::string digest = absl::StrCat("order ", number);  // short enough to be its own
   BATONSTORE_ASSIGN_OR_RETURN(Resumed resumed, store.Resume(baton, digest, database, principal));
   if (TurnReplay* replay = std::get_if<TurnReplay>(&resumed)) {
@@ -72,7 +72,7 @@ absl::Status TakeOrders(SessionStore& store, const std::vector<Alias>& clients,
   while (!stop()) {
     for (auto& [alias, next] : orders) {
       BATONSTORE_ASSIGN_OR_RETURN(OrderAnswer answer, TakeOrder(store, next.baton, next.number,
-                                                                kDemoPrincipal, kDemoOrders));
+                                                                kDemoOrders, kDemoPrincipal));
       BATONSTORE_RETURN_IF_ERROR(report(LineOf(alias, next.number, answer.next_baton)));
       next = {std::move(answer.next_baton), next.number + 1};
     }
@@ -119,7 +119,7 @@ void OrderClients::Advance(Client& client, std::string next_baton) {
 // Places the next order. Whether it had been taken before.
 absl::StatusOr<bool> OrderClients::AskTwice(Client& client, const OrderService& service) {
   const auto ask = [&] {
-    return service(client.baton, client.next(), kDemoPrincipal, kDemoOrders);
+    return service(client.baton, client.next(), kDemoOrders, kDemoPrincipal);
   };
   BATONSTORE_ASSIGN_OR_RETURN(const OrderAnswer lost, ask());
   BATONSTORE_ASSIGN_OR_RETURN(const OrderAnswer heard, ask());
@@ -155,7 +155,7 @@ absl::StatusOr<OrderClients::Tried> OrderClients::Replay(const OrderService& ser
       // The last one is still good for the order that it was used for, and for no other.
       const bool last = number == client.used.size();
       BATONSTORE_RETURN_IF_ERROR(Count(
-          service(client.used[number - 1], last ? number + 1 : number, kDemoPrincipal, kDemoOrders),
+          service(client.used[number - 1], last ? number + 1 : number, kDemoOrders, kDemoPrincipal),
           last ? Verdict::kReused : Verdict::kReplayed, tried));
     }
   }
@@ -169,8 +169,8 @@ absl::StatusOr<OrderClients::Tried> OrderClients::Steal(const OrderService& serv
     if (!client.used.empty()) stolen.emplace_back(client.used.back(), client.used.size());
     for (const auto& [baton, number] : stolen) {
       BATONSTORE_RETURN_IF_ERROR(
-          Count(service(baton, number, kDemoThief, kDemoOrders), Verdict::kWrongPrincipal, tried));
-      BATONSTORE_RETURN_IF_ERROR(Count(service(baton, number, kDemoPrincipal, kDemoElsewhere),
+          Count(service(baton, number, kDemoOrders, kDemoThief), Verdict::kWrongPrincipal, tried));
+      BATONSTORE_RETURN_IF_ERROR(Count(service(baton, number, kDemoElsewhere, kDemoPrincipal),
                                        Verdict::kWrongDatabase, tried));
     }
   }

@@ -26,12 +26,12 @@ struct OrderAnswer {
 // What a service does with a request: takes the order of who presents `baton`, in one turn. It is
 // counted in the session's attributes exactly once, however often it is asked for.
 absl::StatusOr<OrderAnswer> TakeOrder(SessionStore& store, absl::string_view baton, uint64_t number,
-                                      absl::string_view principal, absl::string_view database);
+                                      absl::string_view database, absl::string_view principal);
 
 // TakeOrder on some store, but for tests.
 using OrderService = std::function<absl::StatusOr<OrderAnswer>(
-    absl::string_view baton, uint64_t number, absl::string_view principal,
-    absl::string_view database)>;
+    absl::string_view baton, uint64_t number, absl::string_view database,
+    absl::string_view principal)>;
 
 // The number of orders that a session's attributes count.
 absl::StatusOr<uint64_t> OrdersTaken(const SessionStore& store, Alias alias);

@@ -24,7 +24,7 @@ Answer Issue(Store& store, const ShellLine& line) {
 
 Answer Verify(Store& store, const ShellLine& line) {
   return SessionOr(
-      store.sessions().Verify(line.Get("baton"), line.Get("principal"), line.Get("database")));
+      store.sessions().Verify(line.Get("baton"), line.Get("database"), line.Get("principal")));
 }
 
 Answer RotateSigningKey(Store& store, const ShellLine&) {

@@ -34,11 +34,11 @@ absl::Status LogIn(SessionStore& sessions) {
 
   const absl::StatusOr<std::string> baton = sessions.Issue(session->alias);
   if (!baton.ok()) return baton.status();
-  const absl::StatusOr<Session> owner = sessions.Verify(*baton, "alice", "accounts");
+  const absl::StatusOr<Session> owner = sessions.Verify(*baton, "accounts", "alice");
   if (!owner.ok()) return owner.status();
   std::cout << "session " << owner->alias << " is " << owner->principal << "'s\n";
 
-  const absl::StatusOr<Session> thief = sessions.Verify(*baton, "mallory", "accounts");
+  const absl::StatusOr<Session> thief = sessions.Verify(*baton, "accounts", "mallory");
   std::cout << "to a thief: " << VerdictName(*VerdictOf(thief.status())) << "\n";
   return sessions.Revoke(session->alias);
 }

@@ -312,8 +312,8 @@ TEST_F(GuideTest, Batons) {
   SessionStore& sessions = store_->sessions();
   const Alias alias = NewSession().alias;
   const absl::StatusOr<std::string> baton = sessions.Issue(alias);
-  const absl::StatusOr<Session> owner = sessions.Verify(*baton, "alice", "accounts");
-  const absl::StatusOr<Session> thief = sessions.Verify(*baton, "mallory", "accounts");
+  const absl::StatusOr<Session> owner = sessions.Verify(*baton, "accounts", "alice");
+  const absl::StatusOr<Session> thief = sessions.Verify(*baton, "accounts", "mallory");
   EXPECT_EQ(VerdictOf(thief.status()), Verdict::kWrongPrincipal);
   EXPECT_THAT(owner, IsOk());
 }

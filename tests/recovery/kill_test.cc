@@ -267,7 +267,7 @@ void CheckSession(SessionStore& sessions, Alias alias, const Acknowledged::Entry
     EXPECT_EQ(public_key, session.public_key);
   }
   for (const std::string& baton : entry.batons) {
-    const absl::StatusOr<Session> verified = sessions.Verify(baton, "alice", "main");
+    const absl::StatusOr<Session> verified = sessions.Verify(baton, "main", "alice");
     if (revoked) {
       EXPECT_THAT(verified, HasVerdict(Verdict::kRevoked));
     } else {

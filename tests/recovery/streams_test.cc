@@ -72,7 +72,7 @@ TEST_F(StoreStreamsTest, SessionsAndStreamsDoNotTakeEachOthersBatons) {
   ASSERT_OK_AND_ASSIGN(const std::string of_session, store().Issue(session.alias));
   ASSERT_OK_AND_ASSIGN(const std::string of_stream, OpenStreamOrDie().Finish());
   EXPECT_THAT(Resume(of_session), HasVerdict(Verdict::kForged));
-  EXPECT_THAT(store().Verify(of_stream, "alice", "accounts"), HasVerdict(Verdict::kForged));
+  EXPECT_THAT(store().Verify(of_stream, "accounts", "alice"), HasVerdict(Verdict::kForged));
 }
 
 TEST_F(StoreStreamsTest, SigningKeysRotateUnderStreams) {

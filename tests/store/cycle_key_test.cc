@@ -341,7 +341,7 @@ TEST_F(CycleKeyTest, AChangeOfPrivilegeTellsNobodyTheNewIdentity) {
       EXPECT_EQ(VerdictOf(answer), call.when_revoked);
       EXPECT_EQ(MovedTo(answer), std::nullopt);
     }
-    EXPECT_THAT(store().Verify(baton, "alice", "main"), HasVerdict(Verdict::kRevoked));
+    EXPECT_THAT(store().Verify(baton, "main", "alice"), HasVerdict(Verdict::kRevoked));
     EXPECT_EQ(store().FindByPublicKey(old.public_key)->state, State::kRevoked);
   }
 }
@@ -398,11 +398,11 @@ TEST_F(CycleKeyTest, AnOldBatonIsMovedAndANewOneVerifies) {
   ASSERT_OK_AND_ASSIGN(const std::string old_baton, store().Issue(old));
   const Alias fresh = Cycle(old).alias;
   ASSERT_OK_AND_ASSIGN(const std::string new_baton, store().Issue(fresh));
-  EXPECT_THAT(store().Verify(old_baton, "alice", "main"), HasVerdict(Verdict::kMoved));
-  EXPECT_THAT(store().Verify(old_baton, "alice", "main"), IsMovedTo(fresh));
-  EXPECT_EQ(store().Verify(new_baton, "alice", "main")->alias, fresh);
+  EXPECT_THAT(store().Verify(old_baton, "main", "alice"), HasVerdict(Verdict::kMoved));
+  EXPECT_THAT(store().Verify(old_baton, "main", "alice"), IsMovedTo(fresh));
+  EXPECT_EQ(store().Verify(new_baton, "main", "alice")->alias, fresh);
   Advance(absl::Seconds(30));
-  ExpectRefused(Verdict::kRevoked, [&] { return store().Verify(old_baton, "alice", "main"); });
+  ExpectRefused(Verdict::kRevoked, [&] { return store().Verify(old_baton, "main", "alice"); });
 }
 
 TEST_F(CycleKeyTest, AStolenOldBatonTellsTheThiefNothing) {
@@ -415,7 +415,7 @@ TEST_F(CycleKeyTest, AStolenOldBatonTellsTheThiefNothing) {
            {"", "main", Verdict::kWrongPrincipal},
            {"alice", "other", Verdict::kWrongDatabase},
            {"thief", "other", Verdict::kWrongDatabase}}) {
-    const absl::StatusOr<Session> verified = store().Verify(baton, principal, database);
+    const absl::StatusOr<Session> verified = store().Verify(baton, database, principal);
     EXPECT_THAT(verified, HasVerdict(verdict));
     EXPECT_EQ(MovedTo(verified.status()), std::nullopt);
   }

@@ -274,14 +274,14 @@ TEST_F(EventLogTest, ABatonOfAnIdentityThatWasGivenUpIsToldOnceItIsRefused) {
   ASSERT_OK_AND_ASSIGN(const Session fresh, store().CycleKey(old));
   ASSERT_THAT(store().Revoke(revoked), IsOk());
   Follow();
-  EXPECT_THAT(store().Verify(old_baton, "alice", "main"), HasVerdict(Verdict::kMoved));
-  EXPECT_THAT(store().Verify(revoked_baton, "alice", "main"), HasVerdict(Verdict::kRevoked));
+  EXPECT_THAT(store().Verify(old_baton, "main", "alice"), HasVerdict(Verdict::kMoved));
+  EXPECT_THAT(store().Verify(revoked_baton, "main", "alice"), HasVerdict(Verdict::kRevoked));
   EXPECT_THAT(Take(), IsEmpty());
   Advance(absl::Seconds(30));
-  EXPECT_THAT(store().Verify(old_baton, "thief", "main"), HasVerdict(Verdict::kWrongPrincipal));
-  EXPECT_THAT(store().Verify(old_baton, "alice", "other"), HasVerdict(Verdict::kWrongDatabase));
+  EXPECT_THAT(store().Verify(old_baton, "main", "thief"), HasVerdict(Verdict::kWrongPrincipal));
+  EXPECT_THAT(store().Verify(old_baton, "other", "alice"), HasVerdict(Verdict::kWrongDatabase));
   EXPECT_THAT(Take(), IsEmpty());
-  EXPECT_THAT(store().Verify(old_baton, "alice", "main"), HasVerdict(Verdict::kRevoked));
+  EXPECT_THAT(store().Verify(old_baton, "main", "alice"), HasVerdict(Verdict::kRevoked));
   EXPECT_THAT(Take(), ElementsAre(Told(EventType::kReplaySeen, old, fresh.alias)));
 }
 

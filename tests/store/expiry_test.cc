@@ -62,7 +62,7 @@ class ExpiryTest : public MemoryStoreFixture {
     EXPECT_EQ(store().FindByPublicKey(session.public_key)->state, State::kCreated);
     EXPECT_EQ(store().List({.state = State::kCreated}, 10)->sessions.size(), 1u);
     EXPECT_EQ(store().Count({.state = State::kExpired}).value(), 0u);
-    EXPECT_THAT(store().Verify(baton, "alice", "main"), IsOk());
+    EXPECT_THAT(store().Verify(baton, "main", "alice"), IsOk());
     EXPECT_THAT(store().Issue(alias), IsOk());
     EXPECT_THAT(store().Load(alias), IsOk());
     EXPECT_THAT(store().Secret(alias, "s"), IsOk());
@@ -82,8 +82,8 @@ class ExpiryTest : public MemoryStoreFixture {
     EXPECT_EQ(store().List({.state = State::kExpired}, 10)->sessions.size(), 1u);
     EXPECT_EQ(store().List({.state = State::kCreated}, 10)->sessions.size(), 0u);
     EXPECT_EQ(store().Count({.state = State::kExpired, .principal = "alice"}).value(), 1u);
-    ExpectRefused(Verdict::kExpired, [&] { return store().Verify(baton, "alice", "main"); });
-    ExpectRefused(Verdict::kWrongPrincipal, [&] { return store().Verify(baton, "eve", "main"); });
+    ExpectRefused(Verdict::kExpired, [&] { return store().Verify(baton, "main", "alice"); });
+    ExpectRefused(Verdict::kWrongPrincipal, [&] { return store().Verify(baton, "main", "eve"); });
     ExpectRefused(Verdict::kExpired, [&] { return store().Issue(alias); });
     ExpectRefused(Verdict::kExpired, [&] { return store().Load(alias); });
     ExpectRefused(Verdict::kExpired, [&] { return store().Secret(alias, "s"); });

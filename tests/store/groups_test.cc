@@ -59,7 +59,7 @@ TEST_F(GroupsTest, RevokingAGroupRevokesWhatLivesInIt) {
   EXPECT_EQ(Find(live).state, State::kRevoked);
   EXPECT_EQ(Find(live).revoked_at, Now());
   EXPECT_EQ(AttributeRowsOf(live), 0u);
-  EXPECT_THAT(store().Verify(baton, "alice", "main"), HasVerdict(Verdict::kRevoked));
+  EXPECT_THAT(store().Verify(baton, "main", "alice"), HasVerdict(Verdict::kRevoked));
   EXPECT_EQ(Find(outside).state, State::kCreated);
   EXPECT_EQ(Members(group).size(), 4u) << "they stay its members";
 }

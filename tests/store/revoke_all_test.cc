@@ -109,8 +109,8 @@ TEST_F(RevokeAllTest, EveryCallHonoursItFromThatMomentOn) {
     EXPECT_EQ(store().List({.state = State::kRevoked, .principal = "alice"}, 10)->sessions.size(),
               1u);
     ExpectRefused(Verdict::kRevoked, [&] { return store().Issue(alias); });
-    ExpectRefused(Verdict::kRevoked, [&] { return store().Verify(baton, "alice", "main"); });
-    ExpectRefused(Verdict::kWrongPrincipal, [&] { return store().Verify(baton, "bob", "main"); });
+    ExpectRefused(Verdict::kRevoked, [&] { return store().Verify(baton, "main", "alice"); });
+    ExpectRefused(Verdict::kWrongPrincipal, [&] { return store().Verify(baton, "main", "bob"); });
     ExpectRefused(Verdict::kRevoked, [&] { return store().PrivateKey(alias); });
     ExpectRefused(Verdict::kRevoked, [&] { return store().SetRemotePublicKey(alias, "key"); });
     ExpectRefused(Verdict::kRevoked, [&] { return store().Touch(alias); });

@@ -230,7 +230,7 @@ TEST_F(SessionStoreConcurrencyTest, BatonsVerifyWhileKeysRotate) {
         continue;
       }
       ASSERT_OK_AND_ASSIGN(const std::string baton, store().Issue(session.alias));
-      EXPECT_THAT(store().Verify(baton, "alice", "main"), IsOk());
+      EXPECT_THAT(store().Verify(baton, "main", "alice"), IsOk());
     }
   });
   EXPECT_EQ(store().SigningKeys().size(), 11u);

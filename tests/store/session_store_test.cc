@@ -361,7 +361,7 @@ TEST_F(SessionStoreTest, SessionPastItsDeadlineIsExpiredForEveryCall) {
   EXPECT_EQ(store_->List({.state = State::kCreated}, 1)->sessions.size(), 0u);
   ExpectRefused(Verdict::kExpired, [&] { return store_->PrivateKey(session.alias); });
   ExpectRefused(Verdict::kExpired, [&] { return store_->Issue(session.alias); });
-  ExpectRefused(Verdict::kExpired, [&] { return store_->Verify(baton, "alice", "main"); });
+  ExpectRefused(Verdict::kExpired, [&] { return store_->Verify(baton, "main", "alice"); });
   ExpectRefused(Verdict::kExpired,
                 [&] { return store_->SetRemotePublicKey(session.alias, "key"); });
   ExpectRefused(Verdict::kIllegalShift, [&] { return store_->Revoke(session.alias); });
@@ -682,7 +682,7 @@ TEST_F(SessionStoreTest, GroupRowThatNamesASessionOfAnotherGroupIsCorrupt) {
 TEST_F(SessionStoreTest, IssuedBatonVerifiesForItsPrincipalOnItsDatabase) {
   const Session session = ReserveAndCreate();
   ASSERT_OK_AND_ASSIGN(const std::string baton, store_->Issue(session.alias));
-  ASSERT_OK_AND_ASSIGN(const Session verified, store_->Verify(baton, "alice", "main"));
+  ASSERT_OK_AND_ASSIGN(const Session verified, store_->Verify(baton, "main", "alice"));
   EXPECT_EQ(Describe(verified), Describe(session));
   ExpectNoChange([&] { return store_->Issue(session.alias); });
 }
@@ -691,7 +691,7 @@ TEST_F(SessionStoreTest, BatonSurvivesARestart) {
   const Session session = ReserveAndCreate();
   ASSERT_OK_AND_ASSIGN(const std::string baton, store_->Issue(session.alias));
   MemoryStore again(store_.Crash());
-  EXPECT_THAT(again->Verify(baton, "alice", "main"), IsOk());
+  EXPECT_THAT(again->Verify(baton, "main", "alice"), IsOk());
 }
 
 TEST_F(SessionStoreTest, BatonIsIssuedForLiveSessionsOnly) {
@@ -714,20 +714,20 @@ TEST_F(SessionStoreTest, ChecksOfABatonComeInTheOrderThatTellsAThiefNothing) {
                                                     : Verdict::kExpired;
     const std::string baton =
         identity.keyring->Mint({BatonKind::kSession, In(state).alias.value(), 0, 1});
-    ExpectRefused(Verdict::kWrongDatabase, [&] { return store_->Verify(baton, "eve", "other"); });
-    ExpectRefused(Verdict::kWrongDatabase, [&] { return store_->Verify(baton, "alice", "mai"); });
-    ExpectRefused(Verdict::kWrongPrincipal, [&] { return store_->Verify(baton, "eve", "main"); });
-    ExpectRefused(Verdict::kWrongPrincipal, [&] { return store_->Verify(baton, "", "main"); });
-    ExpectRefused(last, [&] { return store_->Verify(baton, "alice", "main"); });
+    ExpectRefused(Verdict::kWrongDatabase, [&] { return store_->Verify(baton, "other", "eve"); });
+    ExpectRefused(Verdict::kWrongDatabase, [&] { return store_->Verify(baton, "mai", "alice"); });
+    ExpectRefused(Verdict::kWrongPrincipal, [&] { return store_->Verify(baton, "main", "eve"); });
+    ExpectRefused(Verdict::kWrongPrincipal, [&] { return store_->Verify(baton, "main", ""); });
+    ExpectRefused(last, [&] { return store_->Verify(baton, "main", "alice"); });
   }
   const std::string gone = identity.keyring->Mint({BatonKind::kSession, 1, 0, 1});
-  ExpectRefused(Verdict::kNotFound, [&] { return store_->Verify(gone, "eve", "other"); });
+  ExpectRefused(Verdict::kNotFound, [&] { return store_->Verify(gone, "other", "eve"); });
 }
 
 TEST_F(SessionStoreTest, BatonOfAStreamNamesNoSession) {
   const std::string baton =
       store_.Identity().keyring->Mint({BatonKind::kStream, ReserveAndCreate().alias.value(), 0, 1});
-  ExpectRefused(Verdict::kForged, [&] { return store_->Verify(baton, "alice", "main"); });
+  ExpectRefused(Verdict::kForged, [&] { return store_->Verify(baton, "main", "alice"); });
 }
 
 TEST_F(SessionStoreTest, BatonOfAnotherStoreIsForged) {
@@ -735,16 +735,16 @@ TEST_F(SessionStoreTest, BatonOfAnotherStoreIsForged) {
   const Session session = ReserveAndCreate();
   const std::string baton =
       other.Identity().keyring->Mint({BatonKind::kSession, session.alias.value(), 0, 1});
-  ExpectRefused(Verdict::kForged, [&] { return store_->Verify(baton, "alice", "main"); });
+  ExpectRefused(Verdict::kForged, [&] { return store_->Verify(baton, "main", "alice"); });
 }
 
 TEST_F(SessionStoreTest, StolenBatonCostsItsOwnerNothing) {
   const Session session = ReserveAndCreate();
   ASSERT_OK_AND_ASSIGN(const std::string baton, store_->Issue(session.alias));
-  ExpectRefused(Verdict::kWrongPrincipal, [&] { return store_->Verify(baton, "eve", "main"); });
-  ExpectRefused(Verdict::kWrongDatabase, [&] { return store_->Verify(baton, "alice", "other"); });
-  ExpectRefused(Verdict::kForged, [&] { return store_->Verify(baton + "A", "alice", "main"); });
-  EXPECT_THAT(store_->Verify(baton, "alice", "main"), IsOk());
+  ExpectRefused(Verdict::kWrongPrincipal, [&] { return store_->Verify(baton, "main", "eve"); });
+  ExpectRefused(Verdict::kWrongDatabase, [&] { return store_->Verify(baton, "other", "alice"); });
+  ExpectRefused(Verdict::kForged, [&] { return store_->Verify(baton + "A", "main", "alice"); });
+  EXPECT_THAT(store_->Verify(baton, "main", "alice"), IsOk());
 }
 
 TEST_F(SessionStoreTest, RotationKeepsOldBatonsUntilTheirKeyIsRetired) {
@@ -755,13 +755,13 @@ TEST_F(SessionStoreTest, RotationKeepsOldBatonsUntilTheirKeyIsRetired) {
   ASSERT_OK_AND_ASSIGN(const std::string new_baton, store_->Issue(session.alias));
   EXPECT_NE(new_key, old_key);
   EXPECT_NE(new_baton, old_baton);
-  EXPECT_THAT(store_->Verify(old_baton, "alice", "main"), IsOk());
+  EXPECT_THAT(store_->Verify(old_baton, "main", "alice"), IsOk());
 
   ASSERT_THAT(store_->RetireSigningKey(old_key), IsOk());
   MemoryStore again(store_.Crash());
   for (SessionStore* store : {&*store_, &*again}) {
-    EXPECT_THAT(store->Verify(old_baton, "alice", "main"), HasVerdict(Verdict::kLost));
-    EXPECT_THAT(store->Verify(new_baton, "alice", "main"), IsOk());
+    EXPECT_THAT(store->Verify(old_baton, "main", "alice"), HasVerdict(Verdict::kLost));
+    EXPECT_THAT(store->Verify(new_baton, "main", "alice"), IsOk());
     ASSERT_EQ(store->SigningKeys().size(), 2u);
     EXPECT_EQ(store->SigningKeys()[0].status, Keyring::KeyStatus::kRetired);
     EXPECT_EQ(store->SigningKeys()[1].status, Keyring::KeyStatus::kPrimary);
@@ -801,7 +801,7 @@ TEST_F(SessionStoreTest, ClosedStoreRefusesEveryCall) {
   expect_closed([&] { return store_->SetRemotePublicKey(alias, "key"); });
   expect_closed([&] { return store_->PrivateKey(alias); });
   expect_closed([&] { return store_->Issue(alias); });
-  expect_closed([&] { return store_->Verify(baton, "alice", "main"); });
+  expect_closed([&] { return store_->Verify(baton, "main", "alice"); });
   expect_closed([&] { return store_->RotateSigningKey(); });
   expect_closed([&] { return store_->RetireSigningKey(1); });
   expect_closed([&] { return store_->Find(alias); });

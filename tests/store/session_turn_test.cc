@@ -144,14 +144,14 @@ TEST_F(SessionTurnTest, TurnHandsOnTheNextBaton) {
   std::string second;
   EXPECT_EQ(CommitsOf([&] { second = Finish(*std::move(turn)); }), 1u);
   EXPECT_NE(second, first);
-  EXPECT_THAT(store().Verify(second, "alice", "main"), IsOk());
-  ExpectRefused(Verdict::kReplayed, [&] { return store().Verify(first, "alice", "main"); });
+  EXPECT_THAT(store().Verify(second, "main", "alice"), IsOk());
+  ExpectRefused(Verdict::kReplayed, [&] { return store().Verify(first, "main", "alice"); });
 
   SessionTurn next = Turn(second, "another request");
   EXPECT_EQ(next.generation(), 1u);
   const std::string third = Finish(std::move(next));
   EXPECT_NE(third, second);
-  EXPECT_THAT(store().Verify(third, "alice", "main"), IsOk());
+  EXPECT_THAT(store().Verify(third, "main", "alice"), IsOk());
 }
 
 TEST_F(SessionTurnTest, TurnWritesItsRowAndTheTimeAndNothingElse) {
@@ -237,7 +237,7 @@ TEST_F(SessionTurnTest, BatonsOfSessionsSurviveRestarts) {
     baton = Use(baton, absl::StrCat("request ", i));
     Restart();
     EXPECT_EQ(Issue(session.alias), baton);
-    EXPECT_THAT(store().Verify(baton, "alice", "main"), IsOk());
+    EXPECT_THAT(store().Verify(baton, "main", "alice"), IsOk());
   }
 }
 
@@ -247,7 +247,7 @@ TEST_F(SessionTurnTest, SessionsRotateEachOnItsOwn) {
   SessionTurn of_one = Turn(Issue(one.alias));
   SessionTurn of_other = Turn(Issue(other.alias));
   const std::string next = Finish(std::move(of_one));
-  EXPECT_THAT(store().Verify(next, "alice", "main"), IsOk());
+  EXPECT_THAT(store().Verify(next, "main", "alice"), IsOk());
   EXPECT_EQ(RowsIn(Table::kTurns), 1u);
   EXPECT_NE(Finish(std::move(of_other)), next);
 }
@@ -390,7 +390,7 @@ TEST_F(SessionTurnTest, BatonThatIsNewerThanTheStoreShowsThatItIsAnOldCopy) {
   MemoryStore old_copy(memory().Crash());
   const std::string second = Use(first);
   EXPECT_THAT(old_copy->Resume(second, "request", "main", "alice"), HasVerdict(Verdict::kCorrupt));
-  EXPECT_THAT(old_copy->Verify(second, "alice", "main"), HasVerdict(Verdict::kCorrupt));
+  EXPECT_THAT(old_copy->Verify(second, "main", "alice"), HasVerdict(Verdict::kCorrupt));
   EXPECT_THAT(old_copy->Resume(first, "request", "main", "alice"), IsOk());
 }
 
@@ -408,7 +408,7 @@ TEST_F(SessionTurnTest, LastGenerationOfAllRotatesNoMore) {
   EXPECT_EQ(turn.generation(), kLast - 1);
   const std::string last = Finish(std::move(turn));
   ExpectReplay(last_but_one, "request", {"reply", last});
-  EXPECT_THAT(store().Verify(last, "alice", "main"), IsOk());
+  EXPECT_THAT(store().Verify(last, "main", "alice"), IsOk());
   EXPECT_EQ(Issue(session.alias), last);
   for (const CutOff cut_off : {CutOff::kRunAgain, CutOff::kAtMostOnce}) {
     ExpectRefused(Verdict::kExpired, [&] { return Resume(last, "request", cut_off); });
@@ -423,7 +423,7 @@ TEST_F(SessionTurnTest, TurnRowThatWasChangedIsCorrupt) {
     return transaction.Put(Table::kTurns, session.alias.ToKey(), "changed");
   });
   ExpectRefused(Verdict::kCorrupt, [&] { return Resume(baton); });
-  ExpectRefused(Verdict::kCorrupt, [&] { return store().Verify(baton, "alice", "main"); });
+  ExpectRefused(Verdict::kCorrupt, [&] { return store().Verify(baton, "main", "alice"); });
   ExpectRefused(Verdict::kCorrupt, [&] { return store().Issue(session.alias); });
   EXPECT_THAT(store().Revoke(session.alias), IsOk());
 }
@@ -439,7 +439,7 @@ TEST_F(SessionTurnTest, SecondTurnWaitsUntilTheFirstIsFinishedOrDropped) {
       ExpectRefused(Verdict::kBusy, [&] { return Resume(baton, "request", cut_off); });
       ExpectRefused(Verdict::kBusy, [&] { return Resume(baton, "another", cut_off); });
     }
-    ExpectNoChange([&] { return store().Verify(baton, "alice", "main").status(); });
+    ExpectNoChange([&] { return store().Verify(baton, "main", "alice").status(); });
   }
   // Dropped: nothing has rotated, and any request may come.
   SessionTurn turn = Turn(baton, "another");
@@ -715,7 +715,7 @@ TEST_F(SessionTurnTest, AtMostOnceIsBusyForItsOwnRequestAndUsedForAnyOther) {
     ExpectRefused(Verdict::kReused, [&] { return Resume(first, "another", cut_off); });
     ExpectRefused(Verdict::kBusy, [&] { return Resume(Issue(session.alias), "next", cut_off); });
   }
-  ExpectRefused(Verdict::kReplayed, [&] { return store().Verify(first, "alice", "main"); });
+  ExpectRefused(Verdict::kReplayed, [&] { return store().Verify(first, "main", "alice"); });
   const std::string issued = Issue(session.alias);
   EXPECT_EQ(Finish(std::move(turn)), issued);
 }
@@ -828,7 +828,7 @@ TEST_F(SessionTurnTest, LostResponsesAndVerifyRevokeNobody) {
   const std::string first = Issue(session.alias);
   const std::string second = Use(first);
   ExpectReplay(first, "request", {"reply", second});
-  ExpectRefused(Verdict::kReplayed, [&] { return store().Verify(first, "alice", "main"); });
+  ExpectRefused(Verdict::kReplayed, [&] { return store().Verify(first, "main", "alice"); });
   EXPECT_EQ(Find(session.alias).state, State::kCreated);
 }
 
@@ -862,7 +862,7 @@ TEST_F(SessionTurnTest, ReplaysAreEventsWhileSomebodyListens) {
   const std::string old_baton = Issue(session.alias);
   Use(old_baton);
   const std::vector<Event> verified = EventsOf([&] {
-    EXPECT_THAT(store().Verify(old_baton, "alice", "main"), HasVerdict(Verdict::kReplayed));
+    EXPECT_THAT(store().Verify(old_baton, "main", "alice"), HasVerdict(Verdict::kReplayed));
   });
   ASSERT_EQ(verified.size(), 1u);
   EXPECT_EQ(verified[0].detail, "replayed");

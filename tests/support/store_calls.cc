@@ -299,8 +299,8 @@ Reply MakeCall(SessionStore& store, OpenTurns& turns, const Call& call) {
     case Do::kIssue:
       return Issue(store, call.alias);
     case Do::kVerify:
-      return ReplyOf(store.Verify(BatonOf(store, call), call.presentation.principal,
-                                  call.presentation.database));
+      return ReplyOf(store.Verify(BatonOf(store, call), call.presentation.database,
+                                  call.presentation.principal));
     case Do::kResume:
       return Resume(store, turns, call);
     case Do::kMergeInTurn:

@@ -18,9 +18,9 @@ using ::testing::HasSubstr;
 
 class DemoBatonsTest : public ::testing::Test {
  protected:
-  absl::StatusOr<Session> Verify(absl::string_view baton, absl::string_view principal,
-                                 absl::string_view database) {
-    return store_->Verify(baton, principal, database);
+  absl::StatusOr<Session> Verify(absl::string_view baton, absl::string_view database,
+                                 absl::string_view principal) {
+    return store_->Verify(baton, database, principal);
   }
 
   MemoryStore store_;
@@ -28,9 +28,9 @@ class DemoBatonsTest : public ::testing::Test {
 };
 
 TEST_F(DemoBatonsTest, AStoreThatVerifiesAcceptsNone) {
-  const BatonVerifier strict = [this](absl::string_view baton, absl::string_view principal,
-                                      absl::string_view database) {
-    return Verify(baton, principal, database);
+  const BatonVerifier strict = [this](absl::string_view baton, absl::string_view database,
+                                      absl::string_view principal) {
+    return Verify(baton, database, principal);
   };
   ASSERT_OK_AND_ASSIGN(const BatonsTried tried, TryBatons(*store_, strict, story_));
   EXPECT_EQ(tried.forged_accepted, 0u);
@@ -40,19 +40,19 @@ TEST_F(DemoBatonsTest, AStoreThatVerifiesAcceptsNone) {
 }
 
 TEST_F(DemoBatonsTest, CountsEachBatonThatALaxVerifierAccepts) {
-  const BatonVerifier forgives_padding =
-      [this](absl::string_view baton, absl::string_view principal, absl::string_view database) {
-        while (!baton.empty() && baton.back() == '=') baton.remove_suffix(1);
-        return Verify(baton, principal, database);
-      };
+  const BatonVerifier forgives_padding = [this](absl::string_view baton, absl::string_view database,
+                                                absl::string_view principal) {
+    while (!baton.empty() && baton.back() == '=') baton.remove_suffix(1);
+    return Verify(baton, database, principal);
+  };
   ASSERT_OK_AND_ASSIGN(const BatonsTried tried, TryBatons(*store_, forgives_padding, story_));
   EXPECT_GE(tried.forged_accepted, 2u);  // one "=", two
 }
 
 TEST_F(DemoBatonsTest, CountsStolenBatonsThatAreAccepted) {
-  const BatonVerifier ignores_principal = [this](absl::string_view baton, absl::string_view,
-                                                 absl::string_view database) {
-    return Verify(baton, "demo", database);
+  const BatonVerifier ignores_principal = [this](absl::string_view baton,
+                                                 absl::string_view database, absl::string_view) {
+    return Verify(baton, database, "demo");
   };
   ASSERT_OK_AND_ASSIGN(const BatonsTried tried, TryBatons(*store_, ignores_principal, story_));
   EXPECT_EQ(tried.thefts_accepted, 2u);

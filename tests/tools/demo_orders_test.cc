@@ -24,8 +24,8 @@ class DemoOrdersTest : public ::testing::Test {
   DemoOrdersTest() : clients_(*OrderClients::Create(*store_, kClients)) {}
 
   absl::StatusOr<OrderAnswer> Serve(absl::string_view baton, uint64_t number,
-                                    absl::string_view principal, absl::string_view database) {
-    return TakeOrder(*store_, baton, number, principal, database);
+                                    absl::string_view database, absl::string_view principal) {
+    return TakeOrder(*store_, baton, number, database, principal);
   }
   OrderService Honest() {
     return [this](auto... request) { return Serve(request...); };
@@ -33,9 +33,8 @@ class DemoOrdersTest : public ::testing::Test {
 
   std::vector<Alias> Aliases() {
     std::vector<Alias> aliases;
-    for (const Session& session : store_->List({}, kMaxPageSize)->sessions) {
-      aliases.push_back(session.alias);
-    }
+    const absl::StatusOr<ListPage> page = store_->List({}, kMaxPageSize);
+    for (const Session& session : page->sessions) aliases.push_back(session.alias);
     return aliases;
   }
 
