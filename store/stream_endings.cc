@@ -80,7 +80,7 @@ Killed StreamRegistry::Kill(uint64_t id, WhenBusy when_busy) {
 size_t StreamRegistry::CloseAll() {
   if (IsForkedChild()) return 0;
   size_t closed = 0;
-  const uint32_t slots = Slots();
+  const uint32_t slots = slots_.size();
   for (uint32_t i = 0; i < slots; ++i) {
     StreamSlot& slot = *slots_.Find(i);
     {
@@ -164,7 +164,7 @@ std::vector<StreamInfo> StreamRegistry::List(const StreamFilter& filter) const {
   std::vector<StreamInfo> list;
   if (IsForkedChild()) return list;
   const absl::Duration now = clock_.SinceBootCoarse();
-  const uint32_t slots = Slots();
+  const uint32_t slots = slots_.size();
   for (uint32_t i = 0; i < slots; ++i) {
     StreamSlot& slot = *slots_.Find(i);
     MutexLock lock(slot.mu);
@@ -192,11 +192,6 @@ size_t StreamRegistry::Count(const StreamFilter& filter) const {
   if (!filter.database.has_value()) return taken_;
   const auto database = databases_.find(*filter.database);
   return database == databases_.end() ? 0 : static_cast<size_t>(database->second);
-}
-
-uint32_t StreamRegistry::Slots() const {
-  MutexLock lock(mu_);
-  return slots_.size();
 }
 
 }  // namespace batonstore

@@ -173,7 +173,6 @@ class StreamRegistry {
   bool ReapOne(uint32_t index, absl::Duration now);
   std::optional<uint32_t> NextDue(absl::Duration now);
   void WaitWhileEnding(StreamSlot& slot);
-  uint32_t Slots() const;
   bool IsForkedChild() const;
 
   // Constant after construction.

@@ -10,7 +10,6 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/time/time.h"
@@ -90,13 +89,21 @@ struct alignas(128) StreamSlot {  // two lines: processors like to fetch them in
 };
 static_assert(sizeof(StreamSlot) == StreamSlot::kLines * StreamSlot::kLineBytes);
 
-// Grows, and never shrinks: a slot lives as long as the table.
+// Grows, and never shrinks: a slot lives as long as the table. All slots lie in one range of
+// addresses, which costs memory only as it is used: from the second 2 MiB on in huge pages, as far
+// as the system has any, since with many streams finding small pages takes much of a turn's time.
 class StreamSlots {
  public:
-  // How many there are, all of them in use or on the registry's free list; and for how many there
-  // will be memory after the next Grow(). Not thread-safe with Grow().
-  uint32_t size() const { return size_; }
-  uint32_t RoomAfterGrowing() const { return size_ < capacity_ ? capacity_ : capacity_ + kChunk; }
+  StreamSlots() = default;
+  ~StreamSlots();
+  StreamSlots(const StreamSlots&) = delete;
+  StreamSlots& operator=(const StreamSlots&) = delete;
+
+  // How many there are, all of them in use or on the registry's free list.
+  uint32_t size() const { return size_.load(std::memory_order_acquire); }
+
+  // For how many there will be memory after the next Grow(). Not thread-safe with Grow().
+  uint32_t RoomAfterGrowing() const { return size() < usable_ ? usable_ : usable_ + kStep; }
 
   // A new slot, with its id set; its number is the old size(). REQUIRES: size() is below
   // StreamSlot::kMaxSlots, no other call of Grow() is under way. May throw std::bad_alloc, and has
@@ -104,22 +111,24 @@ class StreamSlots {
   StreamSlot& Grow();
 
   // From here on the slots, and all that they hold, live for ever.
-  void Leak();
+  void Leak() { leaked_ = true; }
 
-  // Null if there is no memory for that slot yet; else the slot, which may be free. Takes no lock.
-  StreamSlot* Find(uint32_t index) const {
-    StreamSlot* const chunk = chunks_[index / kChunk].load(std::memory_order_acquire);
-    return chunk == nullptr ? nullptr : chunk + index % kChunk;
-  }
+  // Null if there is no such slot; it may be free. Takes no lock.
+  StreamSlot* Find(uint32_t index) const { return index < size() ? slots_ + index : nullptr; }
 
  private:
-  static constexpr uint32_t kChunk = 1024;
-  static constexpr uint32_t kChunks = StreamSlot::kMaxSlots / kChunk;
+  static constexpr size_t kHugePage = size_t{2} << 20;
+  static constexpr uint32_t kStep = kHugePage / sizeof(StreamSlot);
+  static constexpr size_t kRange = StreamSlot::kMaxSlots * sizeof(StreamSlot);
 
-  std::array<std::atomic<StreamSlot*>, kChunks> chunks_ = {};
-  std::vector<std::unique_ptr<StreamSlot[]>> owned_;  // what they point to
-  uint32_t size_ = 0;
-  uint32_t capacity_ = 0;
+  void Reserve();
+  void MakeUsable();
+
+  std::atomic<uint32_t> size_ = 0;
+  StreamSlot* slots_ = nullptr;  // constant once there is one
+  uint32_t usable_ = 0;          // slots that there is memory for
+  void* range_ = nullptr;
+  bool leaked_ = false;
 };
 
 }  // namespace batonstore
