@@ -416,6 +416,23 @@ TEST_F(SessionTurnTest, LastGenerationOfAllRotatesNoMore) {
   ExpectRefused(Verdict::kReused, [&] { return Resume(last_but_one, "another"); });
 }
 
+TEST_F(SessionTurnTest, TurnWhoseRowWasChangedByOthersDoesNotFinish) {
+  using Last = TurnRecord::Last;
+  const std::pair<CutOff, TurnRecord> changes[] = {
+      {CutOff::kRunAgain, {.generation = 1, .last = Last::kFinished, .digest = "request"}},
+      {CutOff::kAtMostOnce, {.generation = 2, .last = Last::kBegun, .digest = "request"}},
+      {CutOff::kAtMostOnce, {.generation = 1, .last = Last::kFinished, .digest = "request"}},
+      {CutOff::kAtMostOnce, {.generation = 1, .last = Last::kBegun, .digest = "another"}}};
+  for (const auto& [cut_off, changed] : changes) {
+    const Session session = Create();
+    SessionTurn turn = Turn(Issue(session.alias), "request", cut_off);
+    TurnRecord row = changed;
+    row.successor = "successor";
+    StoreTurn(session.alias, row);
+    ExpectRefused(Verdict::kCorrupt, [&] { return turn.Finish("reply"); });
+  }
+}
+
 TEST_F(SessionTurnTest, TurnRowThatWasChangedIsCorrupt) {
   const Session session = Create();
   const std::string baton = Use(Issue(session.alias));
