@@ -167,6 +167,8 @@ Do AnyDoAfter(Do last, uint32_t number) {
   return AnyDo(number);
 }
 
+bool EndsATurn(Do what) { return what == Do::kFinishTurn || what == Do::kDropTurn; }
+
 Policy AnyPolicy(std::mt19937_64& random) {
   Policy policy;
   policy.retention = absl::Seconds(random() % 8);
@@ -257,20 +259,31 @@ class World {
         .generation_of = [&model](Alias alias) { return model.GenerationOf(alias); },
         .find = [&model](Alias alias) { return model.Find(alias); }};
     std::vector<std::vector<Call>> calls(kThreads);
-    for (int thread = 0; thread < kThreads; ++thread) {
-      std::vector<Call>& of_thread = calls[static_cast<size_t>(thread)];
-      Do last = turns_[static_cast<size_t>(thread)].empty() ? Do::kFind : Do::kResume;
-      for (int i = 0; i < kCallsEach; ++i) {
-        const auto what = static_cast<uint32_t>(random_());
-        const auto which = static_cast<uint32_t>(random_() % 1'000'000);
-        const auto detail = static_cast<uint32_t>(random_() % 1'000'000);
-        of_thread.push_back(AnyCall(AnyDoAfter(last, what), which, detail, here));
-        last = of_thread.back().what;
-        of_thread.back().caller = thread;
-        // One page is one snapshot; a list of several pages is not one moment, and does not claim
-        // it.
-        if (of_thread.back().what == Do::kList) of_thread.back().number = 0;
-      }
+    for (size_t thread = 0; thread < kThreads; ++thread) {
+      const bool has_turn = !turns_[thread].empty();
+      calls[thread] = ChooseCallsOf(static_cast<int>(thread), has_turn, here);
+    }
+    return calls;
+  }
+
+  std::vector<Call> ChooseCallsOf(int caller, bool has_turn, const Surroundings& here) {
+    std::vector<Call> calls;
+    std::optional<Call> asked;
+    Do last = has_turn ? Do::kResume : Do::kFind;
+    while (calls.size() < kCallsEach) {
+      const auto what = static_cast<uint32_t>(random_());
+      const auto which = static_cast<uint32_t>(random_() % 1'000'000);
+      const auto detail = static_cast<uint32_t>(random_() % 1'000'000);
+      Call call = AnyCall(AnyDoAfter(last, what), which, detail, here);
+      // One page is one snapshot; a list of several pages is not one moment, and does not claim it.
+      if (call.what == Do::kList) call.number = 0;
+      // As if its answer had been lost.
+      const bool asks_again = asked.has_value() && EndsATurn(last) && detail % 2 == 0;
+      if (asks_again) call = *asked;
+      call.caller = caller;
+      if (call.what == Do::kResume) asked = call;
+      last = call.what;
+      calls.push_back(std::move(call));
     }
     return calls;
   }

@@ -133,7 +133,7 @@ class FileWorld final : public World {
 
 // ---- The steps ----
 
-enum class Between : uint8_t { kAdvance, kJumpWall, kAdoptWall, kRestart, kWholeTurn };
+enum class Between : uint8_t { kAdvance, kJumpWall, kAdoptWall, kRestart, kAskTwice };
 
 struct Step {
   // One of Do, or, from kCalls on, of Between.
@@ -193,7 +193,7 @@ rc::Gen<std::vector<Step>> Steps(double scale) {
                                                    {3, Of(Between::kJumpWall)},
                                                    {2, Of(Between::kAdoptWall)},
                                                    {3, Of(Between::kRestart)},
-                                                   {20, Of(Between::kWholeTurn)}});
+                                                   {20, Of(Between::kAskTwice)}});
   const auto number = rc::gen::resize(100, rc::gen::inRange<uint32_t>(0, 1'000'000));
   return rc::gen::scale(
       scale, rc::gen::container<std::vector<Step>>(rc::gen::construct<Step>(what, number, number)));
@@ -223,7 +223,7 @@ class Comparison {
 
   void Take(const Step& step) {
     if (step.what < testing::kCalls) {
-      return Make(static_cast<Do>(step.what), step);
+      return Make(CallOf(static_cast<Do>(step.what), step));
     }
     const auto milliseconds = static_cast<int64_t>(step.detail % 8000);
     switch (static_cast<Between>(step.what - testing::kCalls)) {
@@ -238,9 +238,8 @@ class Comparison {
         return Same(TextOf(store().AdoptWallClock()), model_.AdoptWall() ? "OK" : "INVALID");
       case Between::kRestart:
         return Restart(step.detail % 2 == 0);
-      case Between::kWholeTurn:
-        for (const Do what : {Do::kResume, Do::kMergeInTurn, Do::kFinishTurn}) Make(what, step);
-        return;
+      case Between::kAskTwice:
+        return AskTwice(step);
     }
   }
 
@@ -284,10 +283,20 @@ class Comparison {
 
   static std::string TextOf(const absl::Status& status) { return testing::TextOf(status); }
 
-  void Make(Do what, const Step& step) {
+  Call CallOf(Do what, const Step& step) {
     Call call = AnyCall(what, step.which, step.detail, Here());
     call.caller = static_cast<int>(step.which % kCallers);
-    Make(call);
+    return call;
+  }
+
+  // A whole turn, if it is granted; then the client, who has heard nothing, asks again.
+  void AskTwice(const Step& step) {
+    const Call resume = CallOf(Do::kResume, step);
+    Make(resume);
+    Make(CallOf(Do::kMergeInTurn, step));
+    Make(CallOf(step.which / 2 % 4 == 0 ? Do::kDropTurn : Do::kFinishTurn, step));
+    Make(resume);
+    Make(CallOf(Do::kFinishTurn, step));
   }
 
   void Make(const Call& call) {
