@@ -221,7 +221,8 @@ class SessionStore : public SessionReader, private StreamHost {
   //   REPLAYED         of an older generation
   //   CORRUPT          as Verify
   //   EXPIRED          the baton has rotated 2^64 - 1 times: log in again
-  //   BUSY             it is current, and a turn is under way
+  //   BUSY             it is current, and a turn is under way; or its turn was cut off, and another
+  //                    retry is being answered at this moment
   // Nothing is consumed or answered by a baton that is refused, nor told or revoked before database
   // and principal have passed. Then REUSED and REPLAYED are events (EventType::kReplaySeen), and
   // revoke what the store's policy says (TurnRules::on_replay); if that cannot be written down, the
