@@ -173,6 +173,25 @@ TEST_F(TraceTest, WhatOutlivesATransactionEndsTheConnection) {
   EXPECT_FALSE(IsReusedAfter("ATTACH ':memory:' AS other; DETACH other"));
 }
 
+// Not only when somebody takes it again.
+TEST_F(TraceTest, ReadOnlyModeIsLiftedBeforeTheConnectionGoesBack) {
+  const Connection connection = Acquire(/*read_only=*/true);
+  sqlite3* const db = connection->handle();
+  const auto query_only = [db] {
+    std::string value;
+    const auto take = [](void* to, int, char** values, char**) {
+      *static_cast<std::string*>(to) = values[0];
+      return 0;
+    };
+    EXPECT_EQ(sqlite3_exec(db, "PRAGMA query_only", take, &value, nullptr), SQLITE_OK);
+    return value;
+  };
+  EXPECT_EQ(query_only(), "1");
+  connection->ReturnToPool();
+  ASSERT_GE(pool_->usage().idle, 1);
+  EXPECT_EQ(query_only(), "0");
+}
+
 TEST_F(TraceTest, TheUserCanSaySo) {
   const Connection connection = Acquire();
   connection->DoNotReuse();
