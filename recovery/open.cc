@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "batonstore/base/repeating_thread.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/system_error.h"
 #include "batonstore/base/verdict.h"
@@ -16,8 +17,6 @@
 #include "batonstore/store/lmdb_environment.h"
 #include "batonstore/store/open_environments.h"
 #include "batonstore/store/store_lock.h"
-#include "batonstore/store/stream_reaper.h"
-#include "batonstore/store/sweeper.h"
 
 namespace batonstore::recovery {
 namespace {
@@ -177,17 +176,25 @@ struct Store::Parts {
   std::unique_ptr<StoreLock> lock;
   std::unique_ptr<SessionStore> sessions;
   std::unique_ptr<StreamRegistry> streams;
-  std::unique_ptr<Sweeper> sweeper;
-  std::unique_ptr<StreamReaper> reaper;
+  std::unique_ptr<RepeatingThread> sweeper;
+  std::unique_ptr<RepeatingThread> reaper;
   RecoveryReport report;
 
   absl::Status StartThreads(const Options& options) try {
-    const absl::Duration reap_every = options.streams.WithDefaults().reap_every;
-    if (options.sweep_every != absl::InfiniteDuration()) {
-      sweeper = std::make_unique<Sweeper>(*sessions, options.sweep_every);
+    const absl::Duration sweep_every = options.sweep_every;
+    if (sweep_every != absl::InfiniteDuration()) {
+      sweeper = std::make_unique<RepeatingThread>(sweep_every, [this, sweep_every] {
+        // What fails is tried again next time: until then the store answers as if it were done.
+        const absl::StatusOr<Swept> swept = sessions->Sweep();
+        return swept.ok() && swept->more ? absl::ZeroDuration() : sweep_every;
+      });
     }
+    const absl::Duration reap_every = options.streams.WithDefaults().reap_every;
     if (reap_every != absl::InfiniteDuration()) {
-      reaper = std::make_unique<StreamReaper>(*streams, reap_every);
+      reaper = std::make_unique<RepeatingThread>(reap_every, [this, reap_every] {
+        streams->Reap();
+        return reap_every;
+      });
     }
     return absl::OkStatus();
   } catch (const std::system_error&) {

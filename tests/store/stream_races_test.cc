@@ -15,7 +15,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "batonstore/base/clock.h"
-#include "batonstore/store/stream_reaper.h"
+#include "batonstore/base/repeating_thread.h"
 #include "batonstore/store/stream_registry.h"
 #include "gtest/gtest.h"
 #include "tests/support/fake_streams.h"
@@ -254,7 +254,10 @@ TEST_F(StreamRacesTest, EveryWayToEndAtOnce) {
       if (baton == mine) baton = *next;
     }
   };
-  StreamReaper reaper(*streams_, absl::Microseconds(50));
+  const RepeatingThread reaper(absl::Microseconds(50), [this] {
+    streams_->Reap();
+    return absl::Microseconds(50);
+  });
   OnThreads(6, [&](int thread) {
     if (thread < 2) return client(thread);
     for (int i = 0; thread == 2 && i < kStreams; ++i) {
@@ -333,7 +336,10 @@ TEST_F(StreamRacesTest, ProcessExitWhileEveryoneIsBusy) {
       auto* const host = new testing::FakeStreamHost;
       auto* const streams = new StreamRegistry(*host, SystemClock());
       auto* const pool = new Pool;
-      new StreamReaper(*streams, absl::Microseconds(100));
+      new RepeatingThread(absl::Microseconds(100), [=] {
+        streams->Reap();
+        return absl::Microseconds(100);
+      });
       auto* const turns = new std::atomic<int>(0);
       auto* const victim = new std::atomic<uint64_t>(0);
       std::thread([=] {
