@@ -18,8 +18,11 @@ namespace batonstore {
 // A heap: O(log n) in and out, O(1) to see that nothing is due. Not thread-safe.
 class DeadlineQueue {
  public:
-  // From here on as many entries as this fit in without an allocation.
-  void Reserve(size_t entries) { heap_.reserve(entries); }
+  // From here on as many entries as this fit in without an allocation. Cheap when asked for one
+  // more again and again.
+  void Reserve(size_t entries) {
+    if (entries > heap_.capacity()) heap_.reserve(std::max(entries, 2 * heap_.capacity()));
+  }
 
   void Push(absl::Duration due, uint32_t number) {
     heap_.emplace_back(due, number);

@@ -147,7 +147,7 @@ absl::StatusOr<StreamSlot*> StreamRegistry::TakeSlot() {
     return Refuse(Verdict::kTooMany, "there are as many streams as one process can have");
   }
   // First room in the queue for one entry a slot, so that later it never allocates, nor throws.
-  queue_.Reserve(slots_.RoomAfterGrowing());
+  queue_.Reserve(slots_.size() + 1);
   return &slots_.Grow();
 }
 

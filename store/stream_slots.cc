@@ -2,21 +2,25 @@
 
 #include <sys/mman.h>
 
-#include <cstdint>
 #include <new>
 
 namespace batonstore {
+namespace {
+
+constexpr size_t kHugePage = size_t{2} << 20;
+constexpr size_t kBytes = StreamSlot::kMaxSlots * sizeof(StreamSlot);
+
+}  // namespace
 
 StreamSlots::~StreamSlots() {
-  if (leaked_ || range_ == nullptr) return;
+  if (leaked_) return;
   for (uint32_t i = 0; i < size(); ++i) slots_[i].~StreamSlot();
-  munmap(range_, kRange + kHugePage);
+  ::operator delete(slots_, std::align_val_t(kHugePage));
 }
 
 StreamSlot& StreamSlots::Grow() {
-  if (range_ == nullptr) Reserve();
+  if (slots_ == nullptr) Allocate();
   const uint32_t index = size();
-  if (index == usable_) MakeUsable();
   StreamSlot& slot = *new (slots_ + index) StreamSlot;
   {
     MutexLock lock(slot.mu);
@@ -26,24 +30,12 @@ StreamSlot& StreamSlots::Grow() {
   return slot;
 }
 
-// Addresses alone, for as many slots as there can be; they begin where a huge page can.
-void StreamSlots::Reserve() {
-  void* const range = mmap(nullptr, kRange + kHugePage, PROT_NONE,
-                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-  if (range == MAP_FAILED) throw std::bad_alloc();
-  range_ = range;
-  const auto begin = reinterpret_cast<uintptr_t>(range);
-  slots_ = reinterpret_cast<StreamSlot*>((begin + kHugePage - 1) / kHugePage * kHugePage);
-}
-
-// Memory for the next slots.
-void StreamSlots::MakeUsable() {
-  void* const step = slots_ + usable_;
-  if (mprotect(step, kHugePage, PROT_READ | PROT_WRITE) != 0) throw std::bad_alloc();
-  // The processor remembers where the first 512 small pages are; and few streams are to cost
-  // little. This is advice: it may come to nothing.
-  if (usable_ > 0) madvise(step, kHugePage, MADV_HUGEPAGE);
-  usable_ += kStep;
+void StreamSlots::Allocate() {
+  void* const bytes = ::operator new(kBytes, std::align_val_t(kHugePage));
+  // Few streams are to cost little, and the processor remembers where the first 512 small pages
+  // are. This is advice: it may come to nothing.
+  madvise(static_cast<char*>(bytes) + kHugePage, kBytes - kHugePage, MADV_HUGEPAGE);
+  slots_ = static_cast<StreamSlot*>(bytes);
 }
 
 }  // namespace batonstore

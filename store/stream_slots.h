@@ -89,9 +89,9 @@ struct alignas(128) StreamSlot {  // two lines: processors like to fetch them in
 };
 static_assert(sizeof(StreamSlot) == StreamSlot::kLines * StreamSlot::kLineBytes);
 
-// Grows, and never shrinks: a slot lives as long as the table. All slots lie in one range of
-// addresses, which costs memory only as it is used: from the second 2 MiB on in huge pages, as far
-// as the system has any, since with many streams finding small pages takes much of a turn's time.
+// Grows, and never shrinks: a slot lives as long as the table. All slots lie in one allocation,
+// which costs addresses alone until it is used: from the second 2 MiB on huge pages, as far as the
+// system has any, since with many streams finding small pages takes much of a turn's time.
 class StreamSlots {
  public:
   StreamSlots() = default;
@@ -101,9 +101,6 @@ class StreamSlots {
 
   // How many there are, all of them in use or on the registry's free list.
   uint32_t size() const { return size_.load(std::memory_order_acquire); }
-
-  // For how many there will be memory after the next Grow(). Not thread-safe with Grow().
-  uint32_t RoomAfterGrowing() const { return size() < usable_ ? usable_ : usable_ + kStep; }
 
   // A new slot, with its id set; its number is the old size(). REQUIRES: size() is below
   // StreamSlot::kMaxSlots, no other call of Grow() is under way. May throw std::bad_alloc, and has
@@ -117,17 +114,10 @@ class StreamSlots {
   StreamSlot* Find(uint32_t index) const { return index < size() ? slots_ + index : nullptr; }
 
  private:
-  static constexpr size_t kHugePage = size_t{2} << 20;
-  static constexpr uint32_t kStep = kHugePage / sizeof(StreamSlot);
-  static constexpr size_t kRange = StreamSlot::kMaxSlots * sizeof(StreamSlot);
-
-  void Reserve();
-  void MakeUsable();
+  void Allocate();
 
   std::atomic<uint32_t> size_ = 0;
   StreamSlot* slots_ = nullptr;  // constant once there is one
-  uint32_t usable_ = 0;          // slots that there is memory for
-  void* range_ = nullptr;
   bool leaked_ = false;
 };
 

@@ -54,6 +54,8 @@ class CountingConnection final : public PinnedConnection {
 
 class StreamMemoryTest : public StreamFixture {
  protected:
+  ~StreamMemoryTest() override { streams_.reset(); }  // while there is somewhere to count
+
   OpenStream Spec(std::function<absl::Status()> rollback = nullptr) {
     return {.database = "a database with a name that is not short",
             .principal = "a principal with a name that is not short",
