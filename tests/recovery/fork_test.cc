@@ -88,9 +88,9 @@ std::string CallThatIsNotClosed(SessionStore& sessions, const Session& session) 
 
 // ThreadSanitizer lets the fork of a process that has threads start none.
 #if defined(__SANITIZE_THREAD__)
-constexpr absl::Duration kSweepEvery = absl::InfiniteDuration();
+constexpr absl::Duration kEvery = absl::InfiniteDuration();
 #else
-constexpr absl::Duration kSweepEvery = absl::Seconds(30);
+constexpr absl::Duration kEvery = absl::Seconds(1);
 #endif
 
 class ForkTest : public ::testing::Test {
@@ -119,7 +119,8 @@ class ForkTest : public ::testing::Test {
 
   TempDir folder_;
   const std::string directory_ = folder_ / "store";
-  const Options options_{.directory = directory_, .sweep_every = kSweepEvery};
+  const Options options_{
+      .directory = directory_, .sweep_every = kEvery, .streams = {.reap_every = kEvery}};
   std::unique_ptr<Store> store_;
   Session session_;
 };

@@ -36,7 +36,6 @@ using ::testing::IsEmpty;
 
 class StoreStreamsTest : public FileStoreFixture {
  protected:
-  StoreStreamsTest() { options_.streams.reap_every = absl::InfiniteDuration(); }
   ~StoreStreamsTest() override { Close(); }  // while there is a journal
 
   StreamTurn OpenStreamOrDie() {

@@ -24,7 +24,7 @@
 
 namespace batonstore::testing {
 
-// Nothing is swept but by the test itself.
+// Nothing is swept or reaped but by the test itself.
 class FileStoreFixture : public ::testing::Test {
  protected:
   void SetUp() override { Open(); }
@@ -85,7 +85,8 @@ class FileStoreFixture : public ::testing::Test {
   // For the next opening.
   recovery::Options options_ = {.directory = folder_ / "store",
                                 .map_bytes = uint64_t{64} << 20,
-                                .sweep_every = absl::InfiniteDuration()};
+                                .sweep_every = absl::InfiniteDuration(),
+                                .streams = {.reap_every = absl::InfiniteDuration()}};
 
  private:
   std::unique_ptr<recovery::Store> store_;
