@@ -95,8 +95,7 @@ std::vector<ShellCommand> TurnShellCommands() {
        {"baton", "request"},
        {"principal", "database", "at-most-once"},
        "Take a turn for a request, or be given the same answer again; BUSY while another is open; "
-       "at "
-       "most once (yes): what is cut off is unknown, and does not run again",
+       "at most once (yes): what is cut off is unknown, and does not run again",
        Resume},
       {"merge-in-turn",
        {"turn"},
