@@ -24,7 +24,7 @@ class Clock {
 
   // The same within some milliseconds, for a fraction of the cost: for who asks at every request.
   // Never runs backwards while the machine runs. Time for which it was suspended counts from the
-  // next call of SinceBoot() on, by anyone.
+  // next call of SinceBoot() on, by anyone, and what was shorter than a second may not count.
   virtual absl::Duration SinceBootCoarse() { return SinceBoot(); }
 };
 

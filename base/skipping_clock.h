@@ -18,6 +18,7 @@ class SkippingClock final : public Clock {
  public:
   absl::Time Wall() override { return SystemClock().Wall() + skipped(); }
   absl::Duration SinceBoot() override { return SystemClock().SinceBoot() + skipped(); }
+  absl::Duration SinceBootCoarse() override { return SystemClock().SinceBootCoarse() + skipped(); }
 
   // To a moment that is still to come; to none that has passed.
   void SkipTo(absl::Time moment) {

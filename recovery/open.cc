@@ -198,7 +198,8 @@ struct Store::Parts {
     }
     return absl::OkStatus();
   } catch (const std::system_error&) {
-    return Refuse(Verdict::kTooMany, "there is no thread left to sweep the store");
+    return Refuse(Verdict::kTooMany,
+                  "there is no thread left to sweep the store, or to reap its streams");
   }
 
   // A forked child has no such threads, but perhaps their locks as they were held then.

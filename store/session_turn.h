@@ -96,6 +96,9 @@ class SessionTurn {
   //   CONFLICT             a compare-and-set found something else
   //   REVOKED, MOVED,      the session ended, or got a new identity, during the turn: drop it
   //   EXPIRED, NOT_FOUND
+  //   CORRUPT              the session's row is not where the turn left it
+  //   FULL, TOO_MANY, IO,  as every write
+  //   CLOSED
   // POISONED leaves open whether the turn has finished: the client finds out by asking again, once
   // the store has been opened again.
   absl::StatusOr<std::string> Finish(absl::string_view reply);

@@ -24,7 +24,8 @@ struct StreamOptions {
 
   // How often, in real time, a thread of the store closes what has been idle for too long or is too
   // old; every second. absl::InfiniteDuration(): there is no such thread, and
-  // StreamRegistry::Reap is the caller's part.
+  // StreamRegistry::Reap is the caller's part: until a stream is reaped it keeps its connection and
+  // its place under the limit.
   absl::Duration reap_every = {};
 
   // The SQL texts that a stream remembers; 256 of them, 1 MiB together.

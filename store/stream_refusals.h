@@ -1,5 +1,6 @@
-// What streams refuse with. Built once, so that a refusal allocates nothing: an attacker's flood is
-// no load on the heap, and a stream can be ended when there is no memory.
+// What Resume, and the ends of turns and of streams, refuse with. Built once, so that a refusal
+// allocates nothing: an attacker's flood is no load on the heap, and a stream can be ended when
+// there is no memory.
 
 #ifndef BATONSTORE_STORE_STREAM_REFUSALS_H_
 #define BATONSTORE_STORE_STREAM_REFUSALS_H_

@@ -101,6 +101,9 @@ absl::Status StreamRegistry::Pin(const OpenStream& spec, absl::Duration timeout,
   } catch (...) {
     return Refuse(Verdict::kIo, "the connection factory threw");
   }
+  if (holdings.connection == nullptr) {
+    return Refuse(Verdict::kInvalid, "the connection factory returned none");
+  }
   if (clock_.SinceBoot() - began > timeout) {
     return Refuse(Verdict::kBusy, "the connection came after the deadline; retry");
   }
@@ -109,6 +112,8 @@ absl::Status StreamRegistry::Pin(const OpenStream& spec, absl::Duration timeout,
 
 // Takes a place under the database's limit, and a slot.
 absl::StatusOr<StreamSlot*> StreamRegistry::Occupy(OpenStream& spec) {
+  // Tells the coarse clock, by which the stream will live, of the time that the machine slept.
+  (void)clock_.SinceBoot();
   const absl::Duration now = clock_.SinceBootCoarse();
   MutexLock lock(mu_);
   if (shut_) return Refuse(Verdict::kClosed, "the streams are closed");

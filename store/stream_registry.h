@@ -105,8 +105,9 @@ class StreamRegistry {
   // A new stream, in its first turn. The place under the database's limit is taken before the
   // connection is pinned. On every error the place is free again, the connection rolled back and
   // returned, the hold released, before this returns.
-  //   INVALID   a field is too long, or there are both a connection and a factory
-  //   TOO_MANY  the database has as many streams as it may, or memory is short
+  //   INVALID   a field is too long, there are both a connection and a factory, or the factory gave
+  //             none
+  //   TOO_MANY  the database has as many streams as it may, or the process 2^20, or memory is short
   //   BUSY      the deadline has passed: before the factory was called, or when it returned
   //   IO        the factory threw
   //   POISONED, CLOSED  the store's own
@@ -118,7 +119,8 @@ class StreamRegistry {
   //   LOST      authentic, but of an earlier epoch, or its signing key is retired
   //   NOT_FOUND the stream has ended, or ends with the turn that is under way
   //   WRONG_DATABASE, WRONG_PRINCIPAL
-  //   EXPIRED   idle for too long, or too old, whether or not the reaper has been there
+  //   EXPIRED   idle for too long, or too old, whether or not the reaper has been there. (What the
+  //             machine slept through counts at the latest once the reaper comes.)
   //   REPLAYED  a baton of an earlier turn
   //   BUSY      another turn is under way: retry
   //   POISONED, CLOSED  the store's own; before all others

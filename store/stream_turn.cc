@@ -9,6 +9,7 @@
 #include "batonstore/store/stream_slots.h"
 
 namespace batonstore {
+
 StreamTurn::StreamTurn(StreamTurn&& other) noexcept
     : registry_(other.registry_),
       slot_(std::exchange(other.slot_, nullptr)),
@@ -82,10 +83,12 @@ absl::Status StreamTurn::StoreSql(int32_t id, absl::string_view text) try {
   return Refused().no_memory;
 }
 
-absl::StatusOr<absl::string_view> StreamTurn::LookupSql(int32_t id) const {
+absl::StatusOr<absl::string_view> StreamTurn::LookupSql(int32_t id) const try {
   if (!is_under_way()) return Refused().turn_is_over;
   if (slot_->rest->sql == nullptr) return SqlCache(0, 0).Lookup(id);
   return slot_->rest->sql->Lookup(id);
+} catch (const std::bad_alloc&) {
+  return Refused().no_memory;
 }
 
 bool StreamTurn::DropSql(int32_t id) {

@@ -39,8 +39,8 @@ class StreamTurn {
 
   // Ends the turn: the stream waits for the next one, its idle clock starts anew. The baton for it,
   // the only one that is good from here on.
-  //   LOST     the stream was killed, or all were closed, while the turn was under way
-  //   EXPIRED  the stream has handed on all the batons it may (StreamOptions::max_batons)
+  //   LOST      the stream was killed, or all were closed, while the turn was under way
+  //   EXPIRED   the stream has handed on all the batons it may (StreamOptions::max_batons)
   //   TOO_MANY  no memory for the baton
   //   POISONED, CLOSED  the store's own
   // An error closes the stream, with a rollback.
@@ -52,7 +52,8 @@ class StreamTurn {
   absl::StatusOr<std::string> PeekBaton();
 
   // Ends the turn and the stream: the capture is closed, the connection rolled back and returned
-  // (or discarded), the release callback called. What the rollback said; BUSY if it was late.
+  // (or discarded), the release callback called: all of that, whatever is returned, which is what
+  // the rollback said; BUSY if it was late, IO if it threw.
   absl::Status Close();
 
   bool is_under_way() const { return slot_ != nullptr; }

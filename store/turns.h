@@ -82,7 +82,8 @@ struct FinishedTurn {
 };
 
 // Writes that the turn has finished; what was begun keeps the successor that it began with. Starts
-// the idle clock anew. Returns the successor, which the caller may hand out once this is committed.
+// the idle clock anew, if that moves the deadline by enough. Returns the successor, which the
+// caller may hand out once this is committed.
 //   NOT_FOUND, MOVED, REVOKED, EXPIRED     the session ended meanwhile
 //   CORRUPT                                the row is not where the turn left it
 //   CONFLICT, INVALID                      a change cannot be made

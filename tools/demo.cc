@@ -266,13 +266,12 @@ class Demo {
           if (!line.empty()) batons.push_back(line);
           return absl::OkStatus();
         }));
-    BATONSTORE_ASSIGN_OR_RETURN(const StreamsTried tried,
-                                TryStreams({directory_, folder}, batons, story_));
+    const StreamsTried tried = TryStreams({directory_, folder}, batons, story_);
     result.rolled_back = tried.rolled_back;
     result.replays_accepted += tried.replays_accepted;
     result.thefts_accepted += tried.thefts_accepted;
     story_ << "\n";
-    return absl::OkStatus();
+    return tried.error;
   }
 
   const std::string directory_;

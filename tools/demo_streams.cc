@@ -59,7 +59,7 @@ class Accounts {
       BATONSTORE_ASSIGN_OR_RETURN(StreamTurn turn, Resume(first, database));
       BATONSTORE_RETURN_IF_ERROR(Execute(turn, "INSERT INTO account (owner) VALUES ('demo')"));
       BATONSTORE_ASSIGN_OR_RETURN(batons.emplace_back(), turn.Finish());
-      Misuse(first, batons.back(), database);
+      BATONSTORE_RETURN_IF_ERROR(Misuse(first, batons.back(), database));
     }
     return batons;
   }
@@ -129,11 +129,13 @@ class Accounts {
     return turn.Finish();
   }
 
-  // What would be accepted would also end the stream, with its turn.
-  void Misuse(absl::string_view used, absl::string_view good, uint64_t database) {
-    tried_.replays_accepted += Resume(used, database).ok();
-    tried_.thefts_accepted += streams().Resume(good, NameOf(database), kDemoThief).ok();
-    tried_.thefts_accepted += streams().Resume(good, kDemoElsewhere, kDemoPrincipal).ok();
+  absl::Status Misuse(absl::string_view used, absl::string_view good, uint64_t database) {
+    const uint64_t replays = Resume(used, database).ok();
+    const uint64_t thefts = streams().Resume(good, NameOf(database), kDemoThief).ok() +
+                            streams().Resume(good, kDemoElsewhere, kDemoPrincipal).ok();
+    tried_.replays_accepted += replays;
+    tried_.thefts_accepted += thefts;
+    return Expect(replays + thefts == 0, "a used baton, or a stolen one, was accepted");
   }
 
   SkippingClock clock_;
@@ -179,6 +181,38 @@ absl::Status ExpectLost(Accounts& accounts, const std::vector<std::string>& bato
   return absl::OkStatus();
 }
 
+// By the death of their process, to begin with: that was before.
+absl::Status EndInEveryWay(Accounts& accounts, const std::vector<std::string>& batons,
+                           std::ostream& story) {
+  const auto check = [&](absl::string_view how) -> absl::Status {
+    BATONSTORE_RETURN_IF_ERROR(accounts.CheckRolledBack());
+    story << absl::StrFormat("  %-30s  %5d streams, all rolled back\n", how, kDemoStreams)
+          << std::flush;
+    return absl::OkStatus();
+  };
+  using End = std::function<absl::Status(const std::vector<std::string>& batons)>;
+  const std::vector<std::pair<absl::string_view, End>> ends = {
+      {"killed by an operator", [&](const auto&) { return KillAll(accounts); }},
+      {"their turns dropped", [&](const auto& open) { return DropTurns(accounts, open); }},
+      {"closed with all others",
+       [&](const auto&) {
+         return Expect(accounts.streams().CloseAll() == kDemoStreams, "not all were closed");
+       }},
+      {"idle for too long", [&](const auto&) { return WaitForTheReaper(accounts); }}};
+
+  BATONSTORE_RETURN_IF_ERROR(ExpectLost(accounts, batons));
+  BATONSTORE_RETURN_IF_ERROR(check("their process killed"));
+  for (const auto& [how, end] : ends) {
+    // One that commits in between, so that there is something to lose.
+    BATONSTORE_ASSIGN_OR_RETURN(const auto committing, accounts.InsertEverywhere());
+    BATONSTORE_RETURN_IF_ERROR(accounts.Commit(committing));
+    BATONSTORE_ASSIGN_OR_RETURN(const auto open, accounts.InsertEverywhere());
+    BATONSTORE_RETURN_IF_ERROR(end(open));
+    BATONSTORE_RETURN_IF_ERROR(check(how));
+  }
+  return accounts.Close();
+}
+
 }  // namespace
 
 absl::Status HoldStreams(const DemoStreams& where,
@@ -192,38 +226,18 @@ absl::Status HoldStreams(const DemoStreams& where,
   }
 }
 
-absl::StatusOr<StreamsTried> TryStreams(const DemoStreams& where,
-                                        const std::vector<std::string>& batons,
-                                        std::ostream& story) {
-  BATONSTORE_ASSIGN_OR_RETURN(const auto accounts, Accounts::Open(where));
-  const auto check = [&](absl::string_view how) -> absl::Status {
-    BATONSTORE_RETURN_IF_ERROR(accounts->CheckRolledBack());
-    story << absl::StrFormat("  %-30s  %5d streams, all rolled back\n", how, kDemoStreams)
-          << std::flush;
-    return absl::OkStatus();
-  };
-  using End = std::function<absl::Status(const std::vector<std::string>& batons)>;
-  const std::vector<std::pair<absl::string_view, End>> ends = {
-      {"killed by an operator", [&](const auto&) { return KillAll(*accounts); }},
-      {"their turns dropped", [&](const auto& open) { return DropTurns(*accounts, open); }},
-      {"closed with all others",
-       [&](const auto&) {
-         return Expect(accounts->streams().CloseAll() == kDemoStreams, "not all were closed");
-       }},
-      {"idle for too long", [&](const auto&) { return WaitForTheReaper(*accounts); }}};
-
-  BATONSTORE_RETURN_IF_ERROR(ExpectLost(*accounts, batons));
-  BATONSTORE_RETURN_IF_ERROR(check("their process killed"));
-  for (const auto& [how, end] : ends) {
-    // One that commits in between, so that there is something to lose.
-    BATONSTORE_ASSIGN_OR_RETURN(const auto committing, accounts->InsertEverywhere());
-    BATONSTORE_RETURN_IF_ERROR(accounts->Commit(committing));
-    BATONSTORE_ASSIGN_OR_RETURN(const auto open, accounts->InsertEverywhere());
-    BATONSTORE_RETURN_IF_ERROR(end(open));
-    BATONSTORE_RETURN_IF_ERROR(check(how));
+StreamsTried TryStreams(const DemoStreams& where, const std::vector<std::string>& batons,
+                        std::ostream& story) {
+  const absl::StatusOr<std::unique_ptr<Accounts>> accounts = Accounts::Open(where);
+  StreamsTried tried;
+  if (!accounts.ok()) {
+    tried.error = accounts.status();
+    return tried;
   }
-  BATONSTORE_RETURN_IF_ERROR(accounts->Close());
-  return accounts->tried();
+  const absl::Status ended = EndInEveryWay(**accounts, batons, story);
+  tried = (*accounts)->tried();
+  tried.error = ended;
+  return tried;
 }
 
 }  // namespace batonstore::tools

@@ -11,7 +11,6 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 
 namespace batonstore::tools {
 
@@ -33,14 +32,15 @@ struct StreamsTried {
   uint64_t rolled_back = 0;       // streams that have left nothing
   uint64_t replays_accepted = 0;  // used batons that were taken again
   uint64_t thefts_accepted = 0;   // batons taken from somebody else, or elsewhere
+  absl::Status error;             // what ended it early: CORRUPT if a promise was not kept
 };
 
 // After that process is dead: its streams have left nothing and `batons`, theirs, are LOST. Then
 // opens streams like those, again and again, and has them killed, dropped, closed and reaped. Tells
-// its story on `story`. CORRUPT if anything is left of any, or is missing of what was committed.
-absl::StatusOr<StreamsTried> TryStreams(const DemoStreams& where,
-                                        const std::vector<std::string>& batons,
-                                        std::ostream& story);
+// its story on `story`. Ends at the first that has left anything, has taken away what was
+// committed, or was resumed by somebody who must not.
+StreamsTried TryStreams(const DemoStreams& where, const std::vector<std::string>& batons,
+                        std::ostream& story);
 
 }  // namespace batonstore::tools
 

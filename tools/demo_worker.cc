@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <functional>
@@ -139,11 +140,13 @@ absl::Status TakeEverybodysOrders(SessionStore& store, const DemoWork& work) {
   ListFilter filter;
   filter.database = kDemoOrders;
   BATONSTORE_ASSIGN_OR_RETURN(const ListPage page, store.List(filter, kMaxPageSize));
-  std::vector<std::vector<Alias>> shares(work.threads);
-  for (size_t i = 0; i < page.sessions.size(); ++i) {
-    shares[i % work.threads].push_back(page.sessions[i].alias);
+  const auto clients = static_cast<unsigned int>(page.sessions.size());
+  const unsigned int threads = std::min(work.threads, clients);  // who had none would only spin
+  std::vector<std::vector<Alias>> shares(threads);
+  for (unsigned int i = 0; i < clients; ++i) {
+    shares[i % threads].push_back(page.sessions[i].alias);
   }
-  return InThreads(work.threads, [&](unsigned int number, const Stop& stop) {
+  return InThreads(threads, [&](unsigned int number, const Stop& stop) {
     return TakeOrders(store, shares[number], stop, Report);
   });
 }

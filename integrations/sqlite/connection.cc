@@ -162,7 +162,9 @@ absl::Status SqliteConnection::Rollback(absl::Time deadline) {
 
 void SqliteConnection::ReturnToPool() noexcept {
   std::shared_ptr<SqliteHandle> handle = Release();
-  if (handle != nullptr && handle->MakeReusable()) give_back_(std::move(handle));
+  // Whoever is still on the way in, with a share of it, must not meet its next user.
+  const bool is_alone = handle != nullptr && handle.use_count() == 1;
+  if (is_alone && handle->MakeReusable()) give_back_(std::move(handle));
 }
 
 void SqliteConnection::Discard() noexcept {

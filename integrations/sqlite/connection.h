@@ -82,7 +82,8 @@ class SqliteConnection final : public PinnedConnection {
   void ReturnToPool() noexcept override;
 
   // Closes it; an open transaction is undone. If another thread is still inside, it is interrupted,
-  // and the connection is closed as it comes out; until then it keeps its place in the pool.
+  // and the connection is closed as it comes out; until then it keeps its place in the pool. A
+  // statement that is only about to begin is not interrupted.
   void Discard() noexcept override;
 
  private:

@@ -54,7 +54,11 @@ SqliteHandle::SqliteHandle(std::shared_ptr<const Options> options, SqlitePlace p
     : place_(std::move(place)), options_(std::move(options)), process_(getpid()) {}
 
 SqliteHandle::~SqliteHandle() {
-  if (process_ == getpid()) sqlite3_close_v2(db_);
+  if (db_ == nullptr || process_ != getpid()) return;
+  // It may live on until the last statement is finalized, and must not call back then.
+  sqlite3_busy_handler(db_, nullptr, nullptr);
+  sqlite3_set_authorizer(db_, nullptr, nullptr);
+  sqlite3_close_v2(db_);
 }
 
 absl::Status SqliteHandle::OpenFile() {

@@ -17,10 +17,11 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/integrations/sqlite/connection.h"
+#include "batonstore/integrations/sqlite/pool.h"
 #include "batonstore/recovery/open.h"
 #include "batonstore/store/attributes.h"
 #include "batonstore/store/event_observer.h"
-#include "batonstore/store/pinned_connection.h"
 #include "batonstore/store/session_store.h"
 #include "batonstore/store/stream_registry.h"
 #include "gtest/gtest.h"
@@ -395,57 +396,67 @@ TEST_F(GuideTest, TurnsAtMostOnce) {
   EXPECT_THAT(Serve(sessions, baton, "apples").status, IsOk());
 }
 
-class Connection final : public PinnedConnection {
- public:
-  void Execute(const std::string& sql) { executed.push_back(sql); }
-  absl::Status Rollback(absl::Time) override {
-    executed.push_back("ROLLBACK");
-    return absl::OkStatus();
-  }
-  void ReturnToPool() noexcept override {}
-  void Discard() noexcept override {}
-
-  static inline std::vector<std::string> executed;
-};
-
-struct Pool {
-  absl::StatusOr<std::unique_ptr<PinnedConnection>> Pin(absl::Time) {
-    return std::make_unique<Connection>();
-  }
-};
-
-absl::StatusOr<std::string> Begin(StreamRegistry& streams, Pool& pool) {
-  absl::StatusOr<StreamTurn> turn =
-      streams.Open({.database = "accounts",
-                    .principal = "alice",
-                    .connect = [&pool](absl::Time deadline) { return pool.Pin(deadline); },
-                    .deadline = absl::Now() + absl::Seconds(2)});
+absl::StatusOr<std::string> Begin(StreamRegistry& streams, SqlitePool& pool) {
+  absl::StatusOr<StreamTurn> turn = streams.Open(
+      {.database = "accounts",
+       .principal = "alice",
+       .connect =
+           [&pool](absl::Time deadline) { return pool.Acquire(/*read_only=*/false, deadline); },
+       .deadline = absl::Now() + absl::Seconds(2)});
   if (!turn.ok()) return turn.status();
-  turn->connection<Connection>()->Execute("BEGIN");
-  return turn->Finish();  // the baton, for the client
+  absl::Status begun = turn->connection<SqliteConnection>()->Execute("BEGIN");
+  if (!begun.ok()) return begun;  // the stream ends here, as it was begun
+  return turn->Finish();          // the baton, for the client
 }
 
 absl::StatusOr<std::string> GoOn(StreamRegistry& streams, const std::string& baton) {
   absl::StatusOr<StreamTurn> turn = streams.Resume(baton, "accounts", "alice");
   if (!turn.ok()) return WireStatus(turn.status());
-  turn->connection<Connection>()->Execute("UPDATE accounts SET balance = 0");
+  absl::Status paid = turn->connection<SqliteConnection>()->Execute(
+      "UPDATE account SET balance = balance - 10 WHERE owner = 'alice'");
+  if (!paid.ok()) return WireStatus(paid);  // rolled back, stream and all
   return turn->Finish();
+}
+
+absl::Status Commit(StreamRegistry& streams, const std::string& baton) {
+  absl::StatusOr<StreamTurn> turn = streams.Resume(baton, "accounts", "alice");
+  if (!turn.ok()) return WireStatus(turn.status());
+  absl::Status committed = turn->connection<SqliteConnection>()->Execute("COMMIT");
+  if (!committed.ok()) return WireStatus(committed);
+  return turn->Close();  // the connection goes back to its pool
 }
 
 TEST_F(GuideTest, Streams) {
   StreamRegistry& streams = store_->streams();
-  Pool pool;
-  const absl::StatusOr<std::string> first = Begin(streams, pool);
+  const auto pool = SqlitePool::Open({.path = dir_ / "accounts.db"});
+  ASSERT_THAT(pool, IsOk());
+  const auto ask = [&pool](const std::string& sql) {
+    const auto connection = (*pool)->Acquire(/*read_only=*/false, absl::Now() + absl::Minutes(1));
+    const auto rows = (*connection)->Query(sql);
+    (*connection)->ReturnToPool();
+    EXPECT_THAT(rows, IsOk());
+    return rows->empty() ? "" : rows->at(0).at(0).value_or("");
+  };
+  ask("CREATE TABLE account (owner TEXT PRIMARY KEY, balance INTEGER)");
+  ask("INSERT INTO account VALUES ('alice', 100)");
+  const auto balance = [&ask] { return ask("SELECT balance FROM account"); };
+  const absl::StatusOr<std::string> first = Begin(streams, **pool);
   ASSERT_THAT(first, IsOk());
   const absl::StatusOr<std::string> second = GoOn(streams, *first);
   ASSERT_THAT(second, IsOk());
   EXPECT_THAT(GoOn(streams, *first), HasVerdict(Verdict::kNotFound));  // replayed
+  EXPECT_EQ(balance(), "100");
+  EXPECT_THAT(Commit(streams, *second), IsOk());
+  EXPECT_EQ(balance(), "90");
+
+  const absl::StatusOr<std::string> in_vain = GoOn(streams, *Begin(streams, **pool));
+  ASSERT_THAT(in_vain, IsOk());
   for (const StreamInfo& stream : streams.List({.database = "accounts"})) {
     if (stream.age > absl::Minutes(4)) streams.Kill(stream.id);
   }
   EXPECT_EQ(streams.Count(), 1u);
   EXPECT_THAT(store_->Close(), IsOk());
-  EXPECT_EQ(Connection::executed.back(), "ROLLBACK");
+  EXPECT_EQ(balance(), "90");
 }
 
 // ---- The guide's examples are those above, but for white space ----
