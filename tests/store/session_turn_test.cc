@@ -3,13 +3,10 @@
 
 #include "batonstore/store/session_turn.h"
 
-#include <array>
 #include <functional>
 #include <limits>
-#include <memory>
 #include <optional>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <variant>
 #include <vector>
@@ -19,113 +16,21 @@
 #include "batonstore/store/codec.h"
 #include "batonstore/store/rows.h"
 #include "batonstore/store/session_store.h"
-#include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/memory_store.h"
-#include "tests/support/memory_store_fixture.h"
+#include "tests/support/session_turn_fixture.h"
 #include "tests/support/sessions.h"
 #include "tests/support/status_matchers.h"
 
 namespace batonstore {
 namespace {
 
-using ::testing::ElementsAre;
 using testing::HasVerdict;
 using testing::IsOk;
 using testing::LastingSpec;
 using testing::MemoryStore;
-using testing::SpecInGroup;
 
-class SessionTurnTest : public testing::MemoryStoreFixture {
- protected:
-  std::string Issue(Alias alias) {
-    const absl::StatusOr<std::string> baton = store().Issue(alias);
-    EXPECT_THAT(baton, IsOk());
-    return baton.value_or("");
-  }
-
-  // By the owner.
-  absl::StatusOr<Resumed> Resume(const std::string& baton, const std::string& digest = "request",
-                                 CutOff cut_off = CutOff::kRunAgain) {
-    return store().Resume(baton, digest, "main", "alice", cut_off);
-  }
-
-  // Which must give a turn.
-  SessionTurn Turn(const std::string& baton, const std::string& digest = "request",
-                   CutOff cut_off = CutOff::kRunAgain) {
-    absl::StatusOr<Resumed> resumed = Resume(baton, digest, cut_off);
-    EXPECT_THAT(resumed, IsOk());
-    return std::get<SessionTurn>(*std::move(resumed));
-  }
-
-  // Which must finish.
-  std::string Finish(SessionTurn turn, const std::string& reply = "reply") {
-    const absl::StatusOr<std::string> next = turn.Finish(reply);
-    EXPECT_THAT(next, IsOk());
-    EXPECT_FALSE(turn.is_open());
-    return next.value_or("");
-  }
-
-  // A whole turn; the next baton.
-  std::string Use(const std::string& baton, const std::string& digest = "request",
-                  const std::string& reply = "reply", CutOff cut_off = CutOff::kRunAgain) {
-    return Finish(Turn(baton, digest, cut_off), reply);
-  }
-
-  // Must be answered as before, and write nothing.
-  void ExpectReplay(const std::string& baton, const std::string& digest, const TurnReplay& replay) {
-    ExpectNoChange([&]() -> absl::Status {
-      const absl::StatusOr<Resumed> resumed = Resume(baton, digest);
-      if (!resumed.ok()) return resumed.status();
-      EXPECT_TRUE(std::holds_alternative<TurnReplay>(*resumed));
-      if (std::holds_alternative<TurnReplay>(*resumed)) {
-        EXPECT_TRUE(std::get<TurnReplay>(*resumed) == replay);
-      }
-      return absl::OkStatus();
-    });
-  }
-  void ExpectUnknown(const std::string& baton, const std::string& digest,
-                     const std::string& next_baton) {
-    ExpectNoChange([&]() -> absl::Status {
-      const absl::StatusOr<Resumed> resumed = Resume(baton, digest, CutOff::kAtMostOnce);
-      if (!resumed.ok()) return resumed.status();
-      EXPECT_TRUE(std::holds_alternative<TurnUnknown>(*resumed));
-      if (std::holds_alternative<TurnUnknown>(*resumed)) {
-        EXPECT_TRUE(std::get<TurnUnknown>(*resumed) == TurnUnknown{next_baton});
-        EXPECT_THAT(std::get<TurnUnknown>(*resumed).status(), HasVerdict(Verdict::kUnknown));
-      }
-      return absl::OkStatus();
-    });
-  }
-
-  TurnRecord StoredTurn(Alias alias) {
-    const recovery::Identity identity = memory().Identity();
-    return GetSealed(**engine().Read(), *identity.keys, Table::kTurns, alias.ToKey(), DecodeTurn)
-        ->value();
-  }
-  void StoreTurn(Alias alias, const TurnRecord& turn) {
-    memory().Tamper([&](Transaction& transaction) {
-      return PutSealed(transaction, *memory().Identity().keys, Table::kTurns, alias.ToKey(),
-                       EncodeTurn(turn));
-    });
-  }
-  size_t SizeOfTurn(Alias alias) {
-    return engine().Committed()[TableIndex(Table::kTurns)].at(alias.ToKey()).size();
-  }
-
-  // A baton as this store signs it, that says this.
-  std::string Signed(Alias alias, uint64_t generation, BatonKind kind = BatonKind::kSession) {
-    return memory().Identity().keyring->Mint({kind, alias.value(), generation, 1});
-  }
-
-  std::vector<Event> EventsOf(const std::function<void()>& change) {
-    EXPECT_THAT(store().events().AddConsumer("test"), IsOk());
-    change();
-    const std::vector<Event> events = *store().events().Read("test", kMaxEventsRead);
-    EXPECT_THAT(store().events().RemoveConsumer("test"), IsOk());
-    return events;
-  }
-};
+using SessionTurnTest = testing::SessionTurnFixture;
 
 // ---- Rotation ----
 
@@ -779,206 +684,6 @@ TEST_F(SessionTurnTest, RunAgainTurnThatWasCutOffRunsAgain) {
   EXPECT_EQ(LoadFields(session.alias), (Fields{{"count", "1"}}));
 }
 
-// ---- Replays: policy and events ----
-
-TEST_F(SessionTurnTest, ThiefWithAPredecessorGetsNothingAndCostsTheOwnerNothing) {
-  for (const auto rule : {TurnRules::OnReplay::kRefuse, TurnRules::OnReplay::kRevokeSession,
-                          TurnRules::OnReplay::kRevokeGroup}) {
-    StartAnew({.turns = {.on_replay = rule}});
-    const Session session = Create();
-    const std::string first = Issue(session.alias);
-    const std::string second = Use(first, "one");
-    const std::string third = Use(second, "two");
-    for (const std::string& stolen : {first, second, third}) {
-      for (const char* digest : {"one", "two", "another"}) {
-        ExpectRefused(Verdict::kWrongPrincipal,
-                      [&] { return store().Resume(stolen, digest, "main", "eve"); });
-        ExpectRefused(Verdict::kWrongDatabase,
-                      [&] { return store().Resume(stolen, digest, "other", "alice"); });
-        EXPECT_THAT(EventsOf([&] { store().Resume(stolen, digest, "main", "eve").IgnoreError(); }),
-                    ElementsAre());
-      }
-    }
-    ExpectReplay(second, "two", {"reply", third});
-    EXPECT_NE(Use(third, "three"), "");
-  }
-}
-
-TEST_F(SessionTurnTest, RefusingIsTheDefault) {
-  const Session session = Create();
-  const std::string first = Issue(session.alias);
-  const std::string second = Use(first, "one");
-  const std::string third = Use(second, "two");
-  ExpectRefused(Verdict::kReplayed, [&] { return Resume(first, "one"); });
-  ExpectRefused(Verdict::kReused, [&] { return Resume(second, "another"); });
-  EXPECT_NE(Use(third, "three"), "");
-}
-
-TEST_F(SessionTurnTest, ReplayRevokesTheSessionOrItsGroupIfAskedTo) {
-  for (const bool group : {false, true}) {
-    for (const Verdict verdict : {Verdict::kReused, Verdict::kReplayed}) {
-      SCOPED_TRACE(absl::StrCat(VerdictName(verdict), group ? " revokes the group" : ""));
-      StartAnew({.turns = {.on_replay = group ? TurnRules::OnReplay::kRevokeGroup
-                                              : TurnRules::OnReplay::kRevokeSession}});
-      const Session bystander = Create();
-      const Session ended = Create();
-      ASSERT_THAT(store().Revoke(ended.alias), IsOk());
-      const Session session = Create(SpecInGroup(ended.alias));
-      const std::string first = Issue(session.alias);
-      const std::string second = Use(first, "one");
-      const std::string third = verdict == Verdict::kReused ? second : Use(second, "two");
-      SessionTurn under_way = Turn(third, "three");
-
-      EXPECT_EQ(CommitsOf([&] { EXPECT_THAT(Resume(first, "another"), HasVerdict(verdict)); }), 1u);
-      EXPECT_EQ(Find(session.alias).state, State::kRevoked);
-      EXPECT_EQ(Find(bystander.alias).state, State::kCreated);
-      ExpectRefused(Verdict::kRevoked, [&] { return under_way.Finish("reply"); });
-      ExpectRefused(Verdict::kRevoked, [&] { return Resume(first, "another"); });
-      ExpectRefused(Verdict::kRevoked, [&] { return Resume(third, "three"); });
-    }
-  }
-}
-
-TEST_F(SessionTurnTest, LostResponsesAndVerifyRevokeNobody) {
-  StartAnew({.turns = {.on_replay = TurnRules::OnReplay::kRevokeSession}});
-  const Session session = Create();
-  const std::string first = Issue(session.alias);
-  const std::string second = Use(first);
-  ExpectReplay(first, "request", {"reply", second});
-  ExpectRefused(Verdict::kReplayed, [&] { return store().Verify(first, "main", "alice"); });
-  EXPECT_EQ(Find(session.alias).state, State::kCreated);
-}
-
-TEST_F(SessionTurnTest, ReplaysAreEventsWhileSomebodyListens) {
-  for (const auto rule : {TurnRules::OnReplay::kRefuse, TurnRules::OnReplay::kRevokeSession}) {
-    StartAnew({.turns = {.on_replay = rule}});
-    for (const bool reused : {true, false}) {
-      const Session session = Create();
-      const std::string first = Issue(session.alias);
-      const std::string second = Use(first, "one");
-      if (!reused) Use(second, "two");
-      std::vector<std::tuple<EventType, Alias, Alias, std::string>> told;
-      for (const Event& event : EventsOf([&] {
-             EXPECT_THAT(Resume(first, "another"),
-                         HasVerdict(reused ? Verdict::kReused : Verdict::kReplayed));
-           })) {
-        told.emplace_back(event.type, event.alias, event.other, event.detail);
-        EXPECT_EQ(event.principal, "alice");
-      }
-      const std::tuple seen{EventType::kReplaySeen, session.alias, Alias(),
-                            std::string(reused ? "reused" : "replayed")};
-      const std::tuple revoked{EventType::kRevoked, session.alias, Alias(), std::string()};
-      if (rule == TurnRules::OnReplay::kRefuse) {
-        EXPECT_THAT(told, ElementsAre(seen));
-      } else {
-        EXPECT_THAT(told, ElementsAre(seen, revoked));
-      }
-    }
-  }
-  const Session session = Create();
-  const std::string old_baton = Issue(session.alias);
-  Use(old_baton);
-  const std::vector<Event> verified = EventsOf([&] {
-    EXPECT_THAT(store().Verify(old_baton, "main", "alice"), HasVerdict(Verdict::kReplayed));
-  });
-  ASSERT_EQ(verified.size(), 1u);
-  EXPECT_EQ(verified[0].detail, "replayed");
-}
-
-TEST_F(SessionTurnTest, IdentityThatWasGivenUpIsAnEventToo) {
-  const Session session = Create();
-  const std::string old_baton = Issue(session.alias);
-  ASSERT_OK_AND_ASSIGN(const Session fresh,
-                       store().CycleKey(session.alias, {.privilege_change = true}));
-  const std::vector<Event> events =
-      EventsOf([&] { EXPECT_THAT(Resume(old_baton), HasVerdict(Verdict::kRevoked)); });
-  ASSERT_EQ(events.size(), 1u);
-  EXPECT_EQ(events[0].type, EventType::kReplaySeen);
-  EXPECT_EQ(events[0].other, fresh.alias);
-  EXPECT_EQ(events[0].detail, "");
-}
-
-TEST_F(SessionTurnTest, RevocationThatCannotBeWrittenDownIsNotKeptQuiet) {
-  StartAnew({.turns = {.on_replay = TurnRules::OnReplay::kRevokeSession}});
-  const std::string first = Issue(Create().alias);
-  Use(first);
-  engine().InjectFaults([](MemoryEngine::Step) { return Fault::kMapFull; });
-  ExpectRefused(Verdict::kFull, [&] { return Resume(first, "another"); });
-  engine().InjectFaults(nullptr);
-  EXPECT_THAT(Resume(first, "another"), HasVerdict(Verdict::kReused));
-}
-
-TEST_F(SessionTurnTest, ReplayIsRefusedToldAndRevokedInOneMoment) {
-  for (const TurnRules::OnReplay rule :
-       {TurnRules::OnReplay::kRefuse, TurnRules::OnReplay::kRevokeSession,
-        TurnRules::OnReplay::kRevokeGroup}) {
-    StartAnew({.turns = {.on_replay = rule}});
-    const std::string first = Issue(Create().alias);
-    SessionTurn turn = Turn(Use(first), "two");
-    const std::vector<Event> events = EventsOf([&] {
-      clock().AtNextLook([&] { Finish(std::move(turn)); });
-      EXPECT_THAT(Resume(first, "another"), HasVerdict(Verdict::kReplayed));
-    });
-    ASSERT_FALSE(events.empty());
-    EXPECT_EQ(events[0].type, EventType::kReplaySeen);
-    EXPECT_EQ(events[0].detail, "replayed");
-  }
-}
-
-TEST_F(SessionTurnTest, SessionThatEndsWhileAReplayIsJudgedIsRefusedAsEnded) {
-  for (const TurnRules::OnReplay rule :
-       {TurnRules::OnReplay::kRefuse, TurnRules::OnReplay::kRevokeSession}) {
-    StartAnew({.turns = {.on_replay = rule}});
-    const Session session = Create();
-    const std::string first = Issue(session.alias);
-    Use(first);
-    const std::vector<Event> events = EventsOf([&] {
-      clock().AtNextLook([&] { EXPECT_THAT(store().Revoke(session.alias), IsOk()); });
-      EXPECT_THAT(Resume(first, "another"), HasVerdict(Verdict::kRevoked));
-    });
-    ASSERT_EQ(events.size(), 1u);
-    EXPECT_EQ(events[0].type, EventType::kRevoked);
-  }
-}
-
-// ---- In between the steps of Resume: after it looked, before it takes the session ----
-
-TEST_F(SessionTurnTest, TurnThatCameAndWentInBetweenIsAnswered) {
-  for (const CutOff cut_off : {CutOff::kRunAgain, CutOff::kAtMostOnce}) {
-    const std::string first = Issue(Create().alias);
-    std::string second;
-    clock().AtNextLook([&] { second = Use(first, "request", "reply", cut_off); });
-    const absl::StatusOr<Resumed> resumed = Resume(first, "request", cut_off);
-    ASSERT_THAT(resumed, IsOk());
-    ASSERT_TRUE(std::holds_alternative<TurnReplay>(*resumed));
-    EXPECT_TRUE(std::get<TurnReplay>(*resumed) == (TurnReplay{"reply", second}));
-    ExpectReplay(first, "request", {"reply", second});
-    Use(second);
-  }
-}
-
-TEST_F(SessionTurnTest, AnotherTurnThatCameAndWentInBetweenMakesTheBatonReused) {
-  for (const CutOff cut_off : {CutOff::kRunAgain, CutOff::kAtMostOnce}) {
-    const std::string first = Issue(Create().alias);
-    std::string second;
-    clock().AtNextLook([&] { second = Use(first, "another"); });
-    EXPECT_THAT(Resume(first, "request", cut_off), HasVerdict(Verdict::kReused));
-    Use(second);
-  }
-}
-
-TEST_F(SessionTurnTest, SessionThatEndedInBetweenGivesNoTurn) {
-  for (const CutOff cut_off : {CutOff::kRunAgain, CutOff::kAtMostOnce}) {
-    const Session session = Create();
-    const std::string first = Issue(session.alias);
-    clock().AtNextLook([&] { EXPECT_THAT(store().Revoke(session.alias), IsOk()); });
-    EXPECT_THAT(Resume(first, "request", cut_off), HasVerdict(Verdict::kRevoked));
-  }
-}
-
-// ---- Faults ----
-
-// Every write of a turn fails once, in every way; the client asks again until it has its answer.
 // How a turn began is a fact; how its retry would have begun does not matter.
 TEST_F(SessionTurnTest, ATurnBegunAtMostOnceIsUnknownToARetryThatWouldRunAgain) {
   const std::string baton = Issue(Create().alias);
@@ -987,92 +692,6 @@ TEST_F(SessionTurnTest, ATurnBegunAtMostOnceIsUnknownToARetryThatWouldRunAgain) 
   ASSERT_THAT(again, IsOk());
   EXPECT_TRUE(std::holds_alternative<TurnUnknown>(*again));
 }
-
-class SessionTurnFaultTest : public SessionTurnTest,
-                             public ::testing::WithParamInterface<std::tuple<CutOff, Fault, bool>> {
- protected:
-  // One attempt of the client's; its answer, if it got one.
-  std::optional<TurnReplay> Attempt(const std::string& baton) {
-    absl::StatusOr<Resumed> resumed = Resume(baton, "request", std::get<0>(GetParam()));
-    if (!resumed.ok()) return std::nullopt;
-    if (auto* replay = std::get_if<TurnReplay>(&*resumed)) return *replay;
-    if (auto* unknown = std::get_if<TurnUnknown>(&*resumed)) {
-      unknown_ = true;
-      return TurnReplay{"unknown", unknown->next_baton};
-    }
-    SessionTurn& turn = std::get<SessionTurn>(*resumed);
-    ++runs_;
-    EXPECT_THAT(turn.Merge({{"count", Change::Add(1)}}), IsOk());
-    absl::StatusOr<std::string> next = turn.Finish("reply");
-    if (!next.ok()) return std::nullopt;
-    return TurnReplay{"reply", *next};
-  }
-
-  int runs_ = 0;
-  bool unknown_ = false;
-};
-
-TEST_P(SessionTurnFaultTest, TurnHappensOnceOrIsUnknown) {
-  const auto [cut_off, fault, persist] = GetParam();
-  for (int failing = 0;; ++failing) {
-    SCOPED_TRACE(absl::StrCat("write ", failing));
-    SessionSpec spec = LastingSpec();
-    spec.idle_timeout = absl::Hours(1);
-    StartAnew({});
-    const Session session = CreateWith({{"count", "0"}}, spec);
-    const std::string baton = Issue(session.alias);
-    Advance(absl::Minutes(30));
-    runs_ = 0;
-    unknown_ = false;
-    int step = 0;
-    bool failed = false;
-    engine().InjectFaults(
-        [&, fault = fault](MemoryEngine::Step at) {
-          if (fault == Fault::kUnknown && at != MemoryEngine::Step::kCommit) return Fault::kNone;
-          const bool fails = step++ == failing;
-          failed |= fails;
-          return fails ? fault : Fault::kNone;
-        },
-        persist);
-    std::optional<TurnReplay> answer = Attempt(baton);
-    engine().InjectFaults(nullptr);
-    if (!failed) {
-      EXPECT_EQ(runs_, 1);
-      EXPECT_NE(answer, std::nullopt);
-      break;
-    }
-    if (fault == Fault::kUnknown) {
-      EXPECT_EQ(answer, std::nullopt) << "it is not known to be durable";
-    }
-    for (int attempt = 0; !answer.has_value(); ++attempt) {
-      ASSERT_LT(attempt, 3);
-      Restart();
-      answer = Attempt(baton);
-    }
-    // However often it is asked: the same.
-    EXPECT_EQ(Attempt(baton), answer);
-    Restart();
-    EXPECT_EQ(Attempt(baton), answer);
-    EXPECT_EQ(LoadFields(session.alias).at("count"), Value(unknown_ ? "0" : "1"));
-    EXPECT_THAT(Resume(answer->next_baton, "next"), IsOk());
-    EXPECT_FALSE(unknown_ && cut_off == CutOff::kRunAgain);
-    EXPECT_FALSE(runs_ > 1 && cut_off == CutOff::kAtMostOnce);
-  }
-}
-
-INSTANTIATE_TEST_SUITE_P(All, SessionTurnFaultTest,
-                         ::testing::Values(std::tuple{CutOff::kRunAgain, Fault::kMapFull, false},
-                                           std::tuple{CutOff::kRunAgain, Fault::kFailed, false},
-                                           std::tuple{CutOff::kRunAgain, Fault::kNoMemory, false},
-                                           std::tuple{CutOff::kRunAgain, Fault::kTooBig, false},
-                                           std::tuple{CutOff::kRunAgain, Fault::kUnknown, false},
-                                           std::tuple{CutOff::kRunAgain, Fault::kUnknown, true},
-                                           std::tuple{CutOff::kAtMostOnce, Fault::kMapFull, false},
-                                           std::tuple{CutOff::kAtMostOnce, Fault::kFailed, false},
-                                           std::tuple{CutOff::kAtMostOnce, Fault::kNoMemory, false},
-                                           std::tuple{CutOff::kAtMostOnce, Fault::kTooBig, false},
-                                           std::tuple{CutOff::kAtMostOnce, Fault::kUnknown, false},
-                                           std::tuple{CutOff::kAtMostOnce, Fault::kUnknown, true}));
 
 }  // namespace
 }  // namespace batonstore
