@@ -91,6 +91,8 @@ const Keyring::Key& Keyring::primary() const {
 
 uint32_t Keyring::primary_key_id() const { return primary().id; }
 
+absl::string_view Keyring::primary_incarnation() const { return primary().incarnation; }
+
 bool Keyring::HasRetired(uint32_t key_id) const {
   return std::any_of(keys_.begin(), keys_.end(), [key_id](const Key& key) {
     return key.id == key_id && key.status == KeyStatus::kRetired;

@@ -49,6 +49,7 @@ class Keyring {
   bool HasRetired(uint32_t key_id) const;
 
   uint32_t primary_key_id() const;
+  absl::string_view primary_incarnation() const;  // until the ring is gone
   struct KeyInfo {
     uint32_t id;
     KeyStatus status;

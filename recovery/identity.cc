@@ -73,21 +73,26 @@ absl::Status WriteIdentity(Engine& engine, const SecretBytes& key_encryption_key
 absl::StatusOr<Identity> ReadIdentity(Engine& engine, const SecretBytes& key_encryption_key,
                                       RandomSource& random) {
   BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine.Read());
-  BATONSTORE_RETURN_IF_ERROR(CheckFormat(*snapshot));
+  return ReadIdentity(*snapshot, key_encryption_key, random);
+}
+
+absl::StatusOr<Identity> ReadIdentity(Snapshot& snapshot, const SecretBytes& key_encryption_key,
+                                      RandomSource& random) {
+  BATONSTORE_RETURN_IF_ERROR(CheckFormat(snapshot));
   Identity identity;
-  BATONSTORE_ASSIGN_OR_RETURN(identity.store_id, GetMeta(*snapshot, meta::kStoreId));
-  BATONSTORE_ASSIGN_OR_RETURN(identity.incarnation, GetMeta(*snapshot, meta::kIncarnation));
-  BATONSTORE_ASSIGN_OR_RETURN(identity.epoch, GetMetaNumber(*snapshot, meta::kEpoch));
-  BATONSTORE_ASSIGN_OR_RETURN(identity.closed_epoch, GetMetaNumber(*snapshot, meta::kClosed));
-  BATONSTORE_ASSIGN_OR_RETURN(const uint64_t time, GetMetaNumber(*snapshot, meta::kTime));
+  BATONSTORE_ASSIGN_OR_RETURN(identity.store_id, GetMeta(snapshot, meta::kStoreId));
+  BATONSTORE_ASSIGN_OR_RETURN(identity.incarnation, GetMeta(snapshot, meta::kIncarnation));
+  BATONSTORE_ASSIGN_OR_RETURN(identity.epoch, GetMetaNumber(snapshot, meta::kEpoch));
+  BATONSTORE_ASSIGN_OR_RETURN(identity.closed_epoch, GetMetaNumber(snapshot, meta::kClosed));
+  BATONSTORE_ASSIGN_OR_RETURN(const uint64_t time, GetMetaNumber(snapshot, meta::kTime));
   identity.last_time = DecodeTime(time);
   BATONSTORE_ASSIGN_OR_RETURN(
       const SecretBytes data_key,
-      OpenSecret(*snapshot, key_encryption_key, identity.store_id, meta::kDataKey));
+      OpenSecret(snapshot, key_encryption_key, identity.store_id, meta::kDataKey));
   if (data_key.size() != kDataKeyBytes) return CorruptRow(Table::kMeta, meta::kDataKey);
   BATONSTORE_ASSIGN_OR_RETURN(
       const SecretBytes keyring,
-      OpenSecret(*snapshot, key_encryption_key, identity.store_id, meta::kKeyring));
+      OpenSecret(snapshot, key_encryption_key, identity.store_id, meta::kKeyring));
   BATONSTORE_ASSIGN_OR_RETURN(Keyring ring, Keyring::Parse(keyring.Reveal()));
   identity.keys = std::make_unique<StoreKeys>(data_key, identity.store_id, random);
   identity.keyring = std::make_unique<Keyring>(std::move(ring));

@@ -38,6 +38,8 @@ absl::Status WriteIdentity(Engine& engine, const SecretBytes& key_encryption_key
 //   CORRUPT       a row is missing or does not parse
 absl::StatusOr<Identity> ReadIdentity(Engine& engine, const SecretBytes& key_encryption_key,
                                       RandomSource& random);
+absl::StatusOr<Identity> ReadIdentity(Snapshot& snapshot, const SecretBytes& key_encryption_key,
+                                      RandomSource& random);
 
 }  // namespace batonstore::recovery
 

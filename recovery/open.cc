@@ -13,6 +13,7 @@
 #include "batonstore/recovery/identity.h"
 #include "batonstore/recovery/new_store.h"
 #include "batonstore/recovery/structure_check.h"
+#include "batonstore/recovery/verify_file.h"
 #include "batonstore/store/lmdb_engine.h"
 #include "batonstore/store/lmdb_environment.h"
 #include "batonstore/store/open_environments.h"
@@ -44,6 +45,7 @@ struct OpenedFolder {
   std::unique_ptr<Engine> engine;
   Identity identity;
   SecretBytes key_encryption_key;
+  bool verified = false;
   bool extended = false;
 };
 
@@ -131,6 +133,21 @@ absl::StatusOr<bool> IsShort(LmdbEnvironment& environment, const std::string& di
   }
 }
 
+// Before LMDB, which trusts its pages, has seen any: true if the file was looked through.
+// REQUIRES: this process owns the store, so that nobody writes the file.
+absl::StatusOr<bool> VerifyIfAsked(const Options& options, const SecretBytes& key) {
+  if (options.verify == Verification::kNever) return false;
+  const std::string data_file = (fs::path(options.directory) / "data.mdb").string();
+  if (options.verify == Verification::kAfterCrash) {
+    BATONSTORE_ASSIGN_OR_RETURN(const bool has_crashed, HasCrashed(data_file));
+    if (!has_crashed) return false;
+  }
+  BATONSTORE_ASSIGN_OR_RETURN(const VerifyReport report,
+                              VerifyQuietFile(data_file, key, *options.clock, nullptr));
+  BATONSTORE_RETURN_IF_ERROR(report.ToStatus());
+  return true;
+}
+
 absl::StatusOr<OpenedFolder> OpenFolder(const Options& options, StoreLock::Role role) {
   const bool read_only = role == StoreLock::Role::kObserver;
   OpenedFolder opened;
@@ -148,6 +165,9 @@ absl::StatusOr<OpenedFolder> OpenFolder(const Options& options, StoreLock::Role 
   opened.guard->lock = opened.lock.get();
 
   BATONSTORE_ASSIGN_OR_RETURN(opened.key_encryption_key, FetchKey(options));
+  if (!read_only) {
+    BATONSTORE_ASSIGN_OR_RETURN(opened.verified, VerifyIfAsked(options, opened.key_encryption_key));
+  }
   BATONSTORE_ASSIGN_OR_RETURN(
       std::unique_ptr<LmdbEnvironment> environment,
       LmdbEnvironment::Open(EnvironmentOptions(options, read_only), std::move(registration)));
@@ -247,6 +267,7 @@ absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options) {
   parts->guard = std::move(opened.guard);
   parts->lock = std::move(opened.lock);
   parts->report = std::move(result.report);
+  parts->report.verified = opened.verified;
   parts->report.extended = opened.extended;
   parts->report.duration = options.clock->SinceBoot() - began;
   parts->sessions = std::make_unique<SessionStore>(std::move(result.recovered), *options.key_pairs,

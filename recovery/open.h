@@ -39,6 +39,13 @@ namespace batonstore::recovery {
 
 inline constexpr uint64_t kMinMapBytes = uint64_t{1} << 20;
 
+// Whether an opening looks through the whole file (verify.h) before it lets LMDB near it.
+enum class Verification : uint8_t {
+  kNever,       // point reads notice records that were changed; the rest is trusted
+  kAfterCrash,  // when the last owner did not live to close the store
+  kAlways,      // a damaged file is never served: CORRUPT, naming table and key
+};
+
 struct Options {
   // The store's folder, on a local file system. Its parent must exist.
   std::string directory = {};
@@ -73,6 +80,13 @@ struct Options {
 
   // How long streams live and how many there may be; rules of this opening too.
   StreamOptions streams = {};
+
+  // Owners only. By default never, after a crash too: opening costs O(reserved) then, and a crash,
+  // of the process or of the machine, does not damage the file. That is what LMDB's commits are
+  // for, and what the tests show; disks and people damage files, at any time. To look at the file
+  // takes some 4 us a session, which a service that was killed would have to wait for each time.
+  // Always is for files that have been away: copied, restored, on a disk that is not trusted.
+  Verification verify = Verification::kNever;
 
   // What the outside world is asked for; all must outlive the store. Tests put their own here.
   Clock* clock = &SystemClock();
@@ -112,13 +126,14 @@ class Store {
 
 // Opens the store as its owner and recovers it: forces what an earlier owner wrote to the disk,
 // then, in one transaction, raises the epoch and removes every reservation of an earlier epoch.
-// Costs O(reserved), except that a file found short after a crash is first looked through.
+// Costs O(reserved), except that a file found short after a crash is first looked through, as is
+// every file that Options::verify asks to be.
 //
 //   NOT_OWNER     another process owns it (its pid is in the message), or this one has it open
 //   NOT_FOUND     the folder does not exist (with create_if_missing: its parent)
 //   WRONG_FORMAT  the folder is not a store, or is one of another format
 //   WRONG_KEY     the key-encryption key is missing or is not this store's
-//   CORRUPT       the file is damaged
+//   CORRUPT       the file is damaged (verify.h tells all about it)
 //   UNSUPPORTED   a file system or a pid namespace on which LMDB is not safe
 //   INVALID, FULL, IO, TOO_MANY, POISONED
 // An error leaves the store as it was; what it says tells what to do.

@@ -36,6 +36,7 @@ struct RecoveryReport {
   bool crashed = false;                     // the last owner did not close the store
   std::vector<RemovedReservation> removed;  // in the order of their creation
   int readers_cleared = 0;                  // reader slots of dead processes
+  bool verified = false;                    // the file was looked through first, and is sound
   bool extended = false;                    // the file was short, sound, and made long again
   absl::Duration duration;                  // of the whole opening
 };

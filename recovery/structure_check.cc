@@ -1,226 +1,241 @@
 #include "batonstore/recovery/structure_check.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
+#include <algorithm>
+#include <array>
+#include <memory>
 #include <optional>
 #include <utility>
 #include <vector>
 
-#include "absl/cleanup/cleanup.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 #include "batonstore/base/status_macros.h"
-#include "batonstore/base/system_error.h"
-#include "batonstore/base/verdict.h"
+#include "batonstore/recovery/tree_cursor.h"
 
 namespace batonstore::recovery {
 namespace {
 
-constexpr uint64_t kNoPage = ~uint64_t{0};  // the root of an empty tree
-constexpr int kMaxDepth = 32;               // LMDB's CURSOR_STACK
+using lmdb::At;
+using lmdb::Meta;
+using lmdb::Tree;
+using KeyOrder = TreeCursor::KeyOrder;
+using Step = TreeCursor::Step;
 
-// Offsets in a page. A page's header has 16 bytes; meta, leaf and branch pages follow it with
-// theirs.
-namespace page {
-constexpr size_t kNumber = 0;     // u64
-constexpr size_t kFlags = 10;     // u16
-constexpr size_t kLower = 12;     // u16: where the node offsets end
-constexpr size_t kUpper = 14;     // u16: where the nodes begin
-constexpr size_t kOverflow = 12;  // u32: pages in an overflow run
-constexpr size_t kHeader = 16;
-constexpr uint16_t kBranchFlag = 0x01;
-constexpr uint16_t kLeafFlag = 0x02;
-constexpr uint16_t kOverflowFlag = 0x04;
-constexpr uint16_t kMetaFlag = 0x08;
-}  // namespace page
+constexpr absl::string_view kFreeList = "free list";
+constexpr absl::string_view kMainTree = "main tree";
+constexpr uint16_t kFreeListFlags = 0x08;  // MDB_INTEGERKEY
+constexpr size_t kMostTables = 1000;
 
-namespace meta_page {
-constexpr size_t kMagic = 16;      // u32
-constexpr size_t kPageSize = 40;   // u32: md_pad of the free list's MDB_db
-constexpr size_t kFreeRoot = 80;   // u64
-constexpr size_t kMainRoot = 128;  // u64
-constexpr size_t kLastPage = 136;
-constexpr size_t kTransaction = 144;
-constexpr size_t kSize = 152;
-constexpr uint32_t kMagicValue = 0xBEEFC0DE;
-}  // namespace meta_page
+// The pages of the file: who has been met.
+class PageMap final : public PageClaims {
+ public:
+  PageMap(uint64_t last_page, absl::FunctionRef<void(uint64_t)> progress)
+      : met_(last_page + 1), progress_(progress) {}
 
-namespace node {
-constexpr size_t kLow = 0;      // u16
-constexpr size_t kHigh = 2;     // u16
-constexpr size_t kFlags = 4;    // u16; the high part of the page number in a branch
-constexpr size_t kKeySize = 6;  // u16
-constexpr size_t kHeader = 8;
-constexpr uint16_t kBigData = 0x01;  // the value is the number of its first overflow page
-constexpr uint16_t kSubTree = 0x02;  // the value is an MDB_db
-constexpr size_t kSubTreeSize = 48;
-constexpr size_t kSubTreeRoot = 40;
-}  // namespace node
+  std::optional<Finding> Claim(uint64_t first, uint64_t pages) override {
+    for (uint64_t page = first; page < first + pages; ++page) {
+      if (page >= met_.size()) return Refused(page, "is in use and lies beyond the last page");
+      if (page < lmdb::kMetaPages) return Refused(page, "is a meta page and is used as another");
+      if (met_[page]) return Refused(page, "is used twice");
+      met_[page] = true;
+      if (++count_ % 1024 == 0) progress_(count_);
+    }
+    return std::nullopt;
+  }
 
-template <typename T>
-T At(const std::vector<char>& bytes, size_t offset) {
-  T value;
-  std::memcpy(&value, bytes.data() + offset, sizeof(T));
-  return value;
-}
+  // Pages that nobody has met.
+  void ReportMissing(FindingList& findings) const {
+    if (count_ + lmdb::kMetaPages == met_.size()) return;
+    for (uint64_t page = lmdb::kMetaPages; page < met_.size(); ++page) {
+      if (!met_[page]) findings.Add({"", "", page, "is neither in use nor free"});
+    }
+  }
 
-struct Meta {
-  uint32_t page_size;
-  uint64_t free_root;
-  uint64_t main_root;
-  uint64_t last_page;
-  uint64_t transaction_id;
+ private:
+  static Finding Refused(uint64_t page, absl::string_view what) {
+    return {"", "", page, std::string(what)};
+  }
+
+  std::vector<bool> met_;
+  uint64_t count_ = 0;
+  absl::FunctionRef<void(uint64_t)> progress_;
 };
 
 class Checker {
  public:
-  Checker(int fd, uint64_t file_bytes) : fd_(fd), file_bytes_(file_bytes) {}
+  Checker(const PageFile& file, const Meta& meta, FindingList& findings,
+          absl::FunctionRef<void(uint64_t)> progress)
+      : file_(file), meta_(meta), findings_(findings), map_(meta.last_page, progress) {}
 
-  absl::Status Check(uint64_t transaction_id) {
-    BATONSTORE_ASSIGN_OR_RETURN(meta_, FindMeta(transaction_id));
-    // A page number beyond the file cannot be right for any page that has been written.
-    seen_.resize(file_bytes_ / meta_.page_size);
-    BATONSTORE_RETURN_IF_ERROR(CheckTree(meta_.free_root, 0));
-    return CheckTree(meta_.main_root, 0);
+  Structure Run() {
+    CheckMain();
+    CheckFreeList();
+    // What hangs below damage has not been met, and would drown it.
+    if (findings_.total() == 0) map_.ReportMissing(findings_);
+    return std::move(structure_);
   }
 
  private:
-  absl::StatusOr<std::vector<char>> Read(uint64_t offset, size_t size) const {
-    std::vector<char> bytes(size);
-    const ssize_t got = pread(fd_, bytes.data(), size, static_cast<off_t>(offset));
-    if (got < 0) return SystemError(errno, "read data.mdb");
-    if (static_cast<size_t>(got) != size) {
-      return Refuse(Verdict::kCorrupt, absl::StrCat("data.mdb ends before byte ", offset + size,
-                                                    ", which is in use; restore a backup"));
-    }
-    return bytes;
+  void Note(absl::string_view table, Finding finding) {
+    finding.table = std::string(table);
+    findings_.Add(std::move(finding));
   }
 
-  // The two meta pages take turns; the snapshot's is the one that carries its id.
-  absl::StatusOr<Meta> FindMeta(uint64_t transaction_id) const {
-    BATONSTORE_ASSIGN_OR_RETURN(const std::vector<char> first, Read(0, meta_page::kSize));
-    const auto page_size = At<uint32_t>(first, meta_page::kPageSize);
-    if (page_size < 512 || page_size > 65536 || (page_size & (page_size - 1)) != 0) {
-      return Refuse(Verdict::kCorrupt, "meta page 0 names an impossible page size");
-    }
-    BATONSTORE_ASSIGN_OR_RETURN(const std::vector<char> second, Read(page_size, meta_page::kSize));
-    for (const std::vector<char>& bytes : {first, second}) {
-      const Meta meta{page_size, At<uint64_t>(bytes, meta_page::kFreeRoot),
-                      At<uint64_t>(bytes, meta_page::kMainRoot),
-                      At<uint64_t>(bytes, meta_page::kLastPage),
-                      At<uint64_t>(bytes, meta_page::kTransaction)};
-      if (meta.transaction_id == transaction_id &&
-          At<uint32_t>(bytes, meta_page::kMagic) == meta_page::kMagicValue &&
-          (At<uint16_t>(bytes, page::kFlags) & page::kMetaFlag) != 0) {
-        return meta;
+  // Walks the tree; `visit` gets the cursor at each row.
+  template <typename Visit>
+  void Walk(absl::string_view table, const Tree& tree, KeyOrder order, Visit visit) {
+    TreeCursor cursor(file_, tree, order, &map_);
+    const uint64_t damages = findings_.total();
+    for (Step step = cursor.Next(); step != Step::kEnd; step = cursor.Next()) {
+      if (step == Step::kDamaged || !cursor.CheckOverflow()) {
+        Note(table, cursor.damage());
+      } else {
+        visit(cursor);
       }
     }
-    return Refuse(Verdict::kCorrupt, absl::StrCat("no meta page is of transaction ", transaction_id,
-                                                  "; restore a backup"));
+    if (findings_.total() == damages) CheckSums(table, tree, cursor);
+    structure_.pages_read += cursor.branch_pages() + cursor.leaf_pages();
   }
 
-  static absl::Status Bad(uint64_t number, absl::string_view what) {
-    return Refuse(Verdict::kCorrupt,
-                  absl::StrCat("page ", number, " of data.mdb ", what, "; restore a backup"));
-  }
-
-  absl::Status MarkSeen(uint64_t number) {
-    if (number > meta_.last_page || number >= seen_.size()) {
-      return Bad(number, "is in use and lies beyond the end of the file");
+  void CheckSums(absl::string_view table, const Tree& tree, const TreeCursor& cursor) {
+    const std::pair<absl::string_view, std::pair<uint64_t, uint64_t>> sums[] = {
+        {"branch pages", {tree.branch_pages, cursor.branch_pages()}},
+        {"leaf pages", {tree.leaf_pages, cursor.leaf_pages()}},
+        {"overflow pages", {tree.overflow_pages, cursor.overflow_pages()}},
+        {"rows", {tree.entries, cursor.entries()}}};
+    for (const auto& [what, sum] : sums) {
+      if (sum.first == sum.second) continue;
+      Note(table,
+           {"", "", std::nullopt,
+            absl::StrCat("is said to have ", sum.first, " ", what, " and has ", sum.second)});
     }
-    if (seen_[number]) return Bad(number, "is used twice");
-    seen_[number] = true;
-    return absl::OkStatus();
+    if (tree.root == lmdb::kNoPage && tree.depth != 0) {
+      Note(table, {"", "", std::nullopt, "is empty and has a depth"});
+    }
   }
 
-  absl::StatusOr<std::vector<char>> ReadPage(uint64_t number) {
-    BATONSTORE_RETURN_IF_ERROR(MarkSeen(number));
-    BATONSTORE_ASSIGN_OR_RETURN(std::vector<char> bytes,
-                                Read(number * meta_.page_size, meta_.page_size));
-    if (At<uint64_t>(bytes, page::kNumber) != number) return Bad(number, "carries another number");
-    return bytes;
+  void CheckMain() {
+    if (meta_.main.flags != 0) {
+      Note(kMainTree, {"", "", std::nullopt, "has flags that no store has"});
+    }
+    Walk(kMainTree, meta_.main, KeyOrder::kBytes, [&](TreeCursor& cursor) { CheckTable(cursor); });
   }
 
-  absl::Status CheckTree(uint64_t root, int depth) {
-    if (root == kNoPage) return absl::OkStatus();
-    if (depth > kMaxDepth) return Bad(root, "lies deeper than any tree");
-    BATONSTORE_ASSIGN_OR_RETURN(const std::vector<char> bytes, ReadPage(root));
-    const auto flags = At<uint16_t>(bytes, page::kFlags);
-    if (flags != page::kBranchFlag && flags != page::kLeafFlag) {
-      return Bad(root, "is neither a branch nor a leaf");
+  void CheckTable(TreeCursor& row) {
+    const std::string name(row.key());
+    std::array<char, lmdb::tree::kSize> bytes;
+    if (!row.is_subtree() || row.value_bytes() != bytes.size() ||
+        !row.ReadPart(0, absl::MakeSpan(bytes))) {
+      Note(kMainTree, {"", name, std::nullopt, "is not a table"});
+      return;
     }
-    const size_t lower = At<uint16_t>(bytes, page::kLower);
-    const size_t upper = At<uint16_t>(bytes, page::kUpper);
-    if (lower < page::kHeader || lower > upper || upper > bytes.size() || lower % 2 != 0) {
-      return Bad(root, "has impossible bounds");
-    }
-    for (size_t slot = page::kHeader; slot < lower; slot += 2) {
-      const size_t at = At<uint16_t>(bytes, slot);
-      if (at < upper || at + node::kHeader > bytes.size() ||
-          at + node::kHeader + At<uint16_t>(bytes, at + node::kKeySize) > bytes.size()) {
-        return Bad(root, "has a stray node");
+    const Tree tree = lmdb::TreeAt(absl::string_view(bytes.data(), bytes.size()), 0);
+    if (tree.flags != 0) Note(name, {"", "", std::nullopt, "has flags that no store has"});
+    if (structure_.tables.size() < kMostTables) structure_.tables[name] = tree;
+    Walk(name, tree, KeyOrder::kBytes, [&](TreeCursor& cursor) {
+      if (cursor.is_subtree()) {
+        Note(name, {"", std::string(cursor.key()), std::nullopt, "is a table inside a table"});
       }
-      BATONSTORE_RETURN_IF_ERROR(flags == page::kBranchFlag
-                                     ? CheckTree(ChildOf(bytes, at), depth + 1)
-                                     : CheckLeafNode(root, bytes, at, depth));
+    });
+  }
+
+  void CheckFreeList() {
+    if (meta_.free.flags != kFreeListFlags) {
+      Note(kFreeList, {"", "", std::nullopt, "has flags that no store has"});
     }
-    return absl::OkStatus();
-  }
-
-  static uint64_t ChildOf(const std::vector<char>& bytes, size_t at) {
-    return uint64_t{At<uint16_t>(bytes, at + node::kLow)} |
-           uint64_t{At<uint16_t>(bytes, at + node::kHigh)} << 16 |
-           uint64_t{At<uint16_t>(bytes, at + node::kFlags)} << 32;
-  }
-
-  absl::Status CheckLeafNode(uint64_t number, const std::vector<char>& bytes, size_t at,
-                             int depth) {
-    const uint16_t flags = At<uint16_t>(bytes, at + node::kFlags);
-    const size_t size = size_t{At<uint16_t>(bytes, at + node::kLow)} |
-                        size_t{At<uint16_t>(bytes, at + node::kHigh)} << 16;
-    const size_t value = at + node::kHeader + At<uint16_t>(bytes, at + node::kKeySize);
-    const bool big = (flags & node::kBigData) != 0;
-    const size_t here = big ? sizeof(uint64_t) : size;
-    if (value + here > bytes.size()) return Bad(number, "has a node that runs over its end");
-    if (big) return CheckOverflow(At<uint64_t>(bytes, value), size);
-    if ((flags & node::kSubTree) == 0) return absl::OkStatus();
-    if (size != node::kSubTreeSize) return Bad(number, "has a table of an impossible size");
-    return CheckTree(At<uint64_t>(bytes, value + node::kSubTreeRoot), depth + 1);
-  }
-
-  absl::Status CheckOverflow(uint64_t first, size_t size) {
-    BATONSTORE_ASSIGN_OR_RETURN(const std::vector<char> bytes, ReadPage(first));
-    if (At<uint16_t>(bytes, page::kFlags) != page::kOverflowFlag) {
-      return Bad(first, "is not the overflow page that it is used as");
+    uint64_t last = 0;
+    Walk(kFreeList, meta_.free, KeyOrder::kNumbers, [&](TreeCursor& cursor) {
+      last = At<uint64_t>(cursor.key(), 0);
+      CheckFreePages(cursor);
+    });
+    // Every transaction but the first replaces pages, and says here which. So this ties the meta
+    // page to the trees that it names: an old one with a number that it did not have is found out.
+    if (findings_.total() == 0 && meta_.transaction_id > 1 && last != meta_.transaction_id) {
+      Note(kFreeList,
+           {"", "", std::nullopt,
+            absl::StrCat("ends at transaction ", last, ", the file at ", meta_.transaction_id)});
     }
-    const uint64_t pages = At<uint32_t>(bytes, page::kOverflow);
-    if (pages * meta_.page_size < page::kHeader + size) return Bad(first, "is too short a run");
-    for (uint64_t number = first + 1; number < first + pages; ++number) {
-      BATONSTORE_RETURN_IF_ERROR(MarkSeen(number));
-    }
-    return absl::OkStatus();
   }
 
-  const int fd_;
-  const uint64_t file_bytes_;
-  Meta meta_{};
-  std::vector<bool> seen_;
+  // A row is the transaction that freed the pages, their number, and they, in descending order.
+  void CheckFreePages(TreeCursor& row) {
+    const std::string key(row.key());
+    const uint64_t slots = row.value_bytes() / sizeof(uint64_t);
+    std::array<char, sizeof(uint64_t)> first;
+    if (slots == 0 || !row.ReadPart(0, absl::MakeSpan(first))) {
+      return Note(kFreeList, {"", key, std::nullopt, "is not a list of pages"});
+    }
+    const auto pages = At<uint64_t>(absl::string_view(first.data(), first.size()), 0);
+    if (pages > slots - 1 || row.value_bytes() % sizeof(uint64_t) != 0) {
+      return Note(kFreeList, {"", key, std::nullopt, "is not a list of pages"});
+    }
+    uint64_t above = meta_.last_page + 1;
+    std::array<char, 512 * sizeof(uint64_t)> piece;
+    for (uint64_t at = 1; at <= pages;) {
+      const uint64_t some = std::min<uint64_t>(pages + 1 - at, piece.size() / sizeof(uint64_t));
+      const auto span = absl::MakeSpan(piece.data(), some * sizeof(uint64_t));
+      if (!row.ReadPart(at * sizeof(uint64_t), span)) return Note(kFreeList, row.damage());
+      for (uint64_t i = 0; i < some; ++i) {
+        const auto page =
+            At<uint64_t>(absl::string_view(span.data(), span.size()), i * sizeof(uint64_t));
+        if (!CheckFreePage(key, page, above)) return;
+        above = page;
+      }
+      at += some;
+    }
+  }
+
+  bool CheckFreePage(const std::string& key, uint64_t page, uint64_t above) {
+    if (page >= above) {
+      Note(kFreeList, {"", key, page, "is not where it belongs in a list of free pages"});
+      return false;
+    }
+    if (!map_.Claim(page, 1).has_value()) return true;
+    Note(kFreeList, {"", key, page, "is free and in use, or free twice"});
+    return false;
+  }
+
+  const PageFile& file_;
+  const Meta& meta_;
+  FindingList& findings_;
+  PageMap map_;
+  Structure structure_;
 };
 
 }  // namespace
 
+absl::StatusOr<Meta> FindLastSnapshot(const PageFile& file) {
+  BATONSTORE_ASSIGN_OR_RETURN(const Meta last, file.ReadLastMeta());
+  const uint64_t other_page = 1 - last.transaction_id % lmdb::kMetaPages;
+  BATONSTORE_ASSIGN_OR_RETURN(const Meta other, file.ReadMeta(other_page));
+  TreeCursor cursor(file, other.free, KeyOrder::kNumbers);
+  Step step = cursor.Next();
+  uint64_t freed_last = 0;
+  for (; step == Step::kRow; step = cursor.Next()) freed_last = At<uint64_t>(cursor.key(), 0);
+  // Damage to what nobody needs any more is none.
+  if (step == Step::kDamaged || freed_last <= other.transaction_id) return last;
+  return Finding{"meta page", "", other_page, "claims to be older than the trees that it names"}
+      .ToStatus();
+}
+
+Structure CheckStructure(const PageFile& file, const Meta& meta, FindingList& findings,
+                         absl::FunctionRef<void(uint64_t pages)> progress) {
+  // A page beyond the file is free, and eight bytes within the file say so.
+  if (meta.last_page > file.whole_pages() + file.bytes() / sizeof(uint64_t)) {
+    findings.Add({"meta page", "", std::nullopt, "names an impossible last page"});
+    return {};
+  }
+  return Checker(file, meta, findings, progress).Run();
+}
+
 absl::Status CheckStructure(const std::string& data_file, uint64_t transaction_id) {
-  const int fd = open(data_file.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return SystemError(errno, absl::StrCat("open ", data_file));
-  const absl::Cleanup closing = [fd] { close(fd); };
-  struct stat info {};
-  if (fstat(fd, &info) != 0) return SystemError(errno, absl::StrCat("stat ", data_file));
-  return Checker(fd, static_cast<uint64_t>(info.st_size)).Check(transaction_id);
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<PageFile> file, PageFile::Open(data_file));
+  BATONSTORE_ASSIGN_OR_RETURN(const Meta meta, file->ReadMetaOf(transaction_id));
+  FindingList findings(1);
+  CheckStructure(*file, meta, findings, [](uint64_t) {});
+  return findings.total() == 0 ? absl::OkStatus() : findings.kept()[0].ToStatus();
 }
 
 }  // namespace batonstore::recovery

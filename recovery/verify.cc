@@ -1,0 +1,103 @@
+#include "batonstore/recovery/verify.h"
+
+#include <filesystem>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "batonstore/base/status_macros.h"
+#include "batonstore/base/verdict.h"
+#include "batonstore/recovery/lmdb_layout.h"
+#include "batonstore/recovery/new_store.h"
+#include "batonstore/recovery/page_file.h"
+#include "batonstore/recovery/structure_check.h"
+#include "batonstore/store/lmdb_environment.h"
+#include "batonstore/store/open_environments.h"
+#include "batonstore/store/schema.h"
+#include "batonstore/store/store_keys.h"
+#include "batonstore/store/store_lock.h"
+
+namespace batonstore::recovery {
+namespace {
+
+// How often a meta page is looked at again that an owner may be writing just then.
+constexpr int kLooks = 100;
+
+std::string DataFile(const std::string& directory) { return directory + "/data.mdb"; }
+
+absl::StatusOr<SecretBytes> FetchKey(const VerifyRequest& request) {
+  const KeySource source =
+      request.key_encryption_key
+          ? request.key_encryption_key
+          : KeyFromFile(absl::StrCat(request.directory, "/", std::string(kKeyFileName)));
+  BATONSTORE_ASSIGN_OR_RETURN(SecretBytes key, source());
+  if (key.size() == kKeyEncryptionKeyBytes) return key;
+  return Refuse(Verdict::kInvalid,
+                absl::StrCat("a key-encryption key has ", kKeyEncryptionKeyBytes, " bytes"));
+}
+
+// That LMDB may look at the meta pages, which is all that it does to hold a snapshot.
+absl::Status CheckMetaPages(const std::string& directory) {
+  absl::Status sound;
+  for (int look = 0; look < kLooks; ++look) {
+    BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<PageFile> file,
+                                PageFile::Open(DataFile(directory)));
+    sound = FindLastSnapshot(*file).status();
+    if (sound.ok()) break;
+  }
+  return sound;
+}
+
+absl::StatusOr<std::unique_ptr<LmdbEnvironment>> OpenForReading(
+    const std::string& directory, std::unique_ptr<OpenEnvironment> registration) {
+  LmdbEnvironment::Options options;
+  options.directory = directory;
+  options.read_only = true;
+  options.map_bytes = 1 << 20;  // LMDB takes as much as the file has
+  options.max_map_bytes = uint64_t{1} << 46;
+  options.max_readers = 1024;
+  options.max_tables = kAllTables.size();
+  return LmdbEnvironment::Open(options, std::move(registration));
+}
+
+absl::StatusOr<std::unique_ptr<StoreLock>> LockAsObserver(const std::string& directory) {
+  absl::StatusOr<std::unique_ptr<StoreLock>> lock =
+      StoreLock::Acquire(directory, StoreLock::Role::kObserver);
+  if (VerdictOf(lock.status()) != Verdict::kNotFound) return lock;
+  return Refuse(Verdict::kWrongFormat, absl::StrCat(directory, " has no ", StoreLock::kFileName,
+                                                    " and is not a batonstore"));
+}
+
+}  // namespace
+
+absl::StatusOr<VerifyReport> Verify(const VerifyRequest& request) {
+  if (request.directory.empty() || request.clock == nullptr) {
+    return Refuse(Verdict::kInvalid, "the request has no directory, or a null clock");
+  }
+  std::error_code error;
+  if (!std::filesystem::exists(DataFile(request.directory), error)) {
+    return Refuse(Verdict::kNotFound, absl::StrCat("there is no store in ", request.directory));
+  }
+  BATONSTORE_ASSIGN_OR_RETURN(auto registration,
+                              OpenEnvironment::Register(request.directory, [] {}));
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<StoreLock> lock,
+                              LockAsObserver(request.directory));
+  BATONSTORE_ASSIGN_OR_RETURN(const SecretBytes key, FetchKey(request));
+  BATONSTORE_RETURN_IF_ERROR(CheckMetaPages(request.directory));
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<LmdbEnvironment> environment,
+                              OpenForReading(request.directory, std::move(registration)));
+  absl::Status unseen;
+  for (int look = 0; look < kLooks; ++look) {
+    // The snapshot first: from then on its pages stay, and all of them are in the file.
+    BATONSTORE_ASSIGN_OR_RETURN(const LmdbTransaction snapshot, environment->BeginRead());
+    BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<PageFile> file,
+                                PageFile::Open(DataFile(request.directory)));
+    // Its meta page does not stay: two commits later it is another's. Read in time, it is enough.
+    const absl::StatusOr<lmdb::Meta> meta = file->ReadMetaOf(snapshot.id());
+    if (meta.ok()) return VerifySnapshot(*file, *meta, key, *request.clock, request.progress);
+    unseen = meta.status();
+  }
+  return unseen;
+}
+
+}  // namespace batonstore::recovery
