@@ -70,7 +70,7 @@ CLI::Option* AddParsed(CLI::App& command, const std::string& name, const std::st
 
 // ---- The subcommands, by theme. Each sets `action` when it is the one on the line. ----
 
-void AddLookingCommands(CLI::App& app, Action& action);       // list, show, get, stats
+void AddLookingCommands(CLI::App& app, Action& action);       // list, show, get, stats, verify
 void AddFieldCommands(CLI::App& app, Action& action);         // set, merge
 void AddSessionCommands(CLI::App& app, Action& action);       // touch, cycle, revoke...
 void AddHousekeepingCommands(CLI::App& app, Action& action);  // recover, sweep, events...

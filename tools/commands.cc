@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/recovery/verify.h"
 #include "batonstore/store/event_log.h"
 #include "batonstore/tools/answers.h"
 #include "batonstore/tools/describe.h"
@@ -151,6 +152,24 @@ absl::StatusOr<JsonObject> Stats(const StoreLocation& location) {
   BATONSTORE_ASSIGN_OR_RETURN(const auto observer, Observe(location));
   BATONSTORE_ASSIGN_OR_RETURN(const StoreStats stats, observer->sessions().Stats());
   return Ok().Object("stats", Describe(stats));
+}
+
+absl::StatusOr<Verified> VerifyStore(const StoreLocation& location) {
+  constexpr uint64_t kSteps = 1000;
+  Progress bar("verifying", kSteps);
+  uint64_t shown = 0;
+  recovery::VerifyRequest request;
+  request.directory = location.directory;
+  request.key_encryption_key = OpenOptions(location, false).key_encryption_key;
+  request.progress = [&](double done) {
+    const auto steps = static_cast<uint64_t>(done * kSteps);
+    if (steps > shown) bar.Advance(steps - shown);
+    shown = std::max(shown, steps);
+  };
+  BATONSTORE_ASSIGN_OR_RETURN(const recovery::VerifyReport report, recovery::Verify(request));
+  Verified verified{Describe(report.ToStatus()), report.is_sound()};
+  verified.answer.Object("verification", Describe(report));
+  return verified;
 }
 
 absl::StatusOr<JsonObject> ListPending(const StoreLocation& location, std::optional<uint64_t> limit,

@@ -47,6 +47,15 @@ absl::StatusOr<JsonObject> ShowByPublicKey(const StoreLocation& location, const 
 absl::StatusOr<JsonObject> Get(const StoreLocation& location, const std::string& alias,
                                const std::optional<std::string>& field);
 absl::StatusOr<JsonObject> Stats(const StoreLocation& location);
+
+// As an observer; shows its progress on a terminal. Of a damaged store the answer is
+// {"ok":false,"verdict":"CORRUPT",...} with the same report as of a sound one.
+struct Verified {
+  JsonObject answer;
+  bool is_sound = false;
+};
+absl::StatusOr<Verified> VerifyStore(const StoreLocation& location);
+
 absl::StatusOr<JsonObject> ListPending(const StoreLocation& location, std::optional<uint64_t> limit,
                                        const std::optional<std::string>& after);
 

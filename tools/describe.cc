@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/recovery/finding.h"
 #include "batonstore/tools/values.h"
 
 namespace batonstore::tools {
@@ -34,6 +35,17 @@ JsonObject Describe(const recovery::RemovedReservation& removed) {
       .Text("database", removed.database)
       .Text("intent", removed.intent);
   return object;
+}
+
+JsonObject Describe(const recovery::Finding& finding) {
+  JsonObject object;
+  object.Text("table", finding.table).Text("key", absl::BytesToHexString(finding.key));
+  if (finding.page.has_value()) {
+    object.Number("page", *finding.page);
+  } else {
+    object.Null("page");
+  }
+  return object.Text("what", finding.what);
 }
 
 void AddAlias(JsonObject& object, absl::string_view name, Alias alias) {
@@ -99,6 +111,23 @@ JsonObject Describe(const recovery::RecoveryReport& report) {
       .Number("readers_cleared", static_cast<uint64_t>(report.readers_cleared))
       .Text("duration", absl::FormatDuration(report.duration))
       .Objects("removed", removed);
+  return object;
+}
+
+JsonObject Describe(const recovery::VerifyReport& report) {
+  std::vector<JsonObject> findings;
+  for (const recovery::Finding& finding : report.findings) findings.push_back(Describe(finding));
+  JsonObject object;
+  object.Flag("sound", report.is_sound())
+      .Number("damages", report.damages)
+      .Flag("rows_checked", report.rows_checked)
+      .Number("transaction", report.transaction_id)
+      .Number("bytes", report.bytes)
+      .Number("pages", report.pages)
+      .Number("sessions", report.sessions)
+      .Number("rows", report.rows)
+      .Text("duration", absl::FormatDuration(report.duration))
+      .Objects("findings", findings);
   return object;
 }
 

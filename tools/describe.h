@@ -7,6 +7,7 @@
 #include "absl/strings/string_view.h"
 #include "batonstore/crypto/keyring.h"
 #include "batonstore/recovery/recovery_pass.h"
+#include "batonstore/recovery/verify_report.h"
 #include "batonstore/store/attributes.h"
 #include "batonstore/store/event.h"
 #include "batonstore/store/outbox.h"
@@ -20,6 +21,7 @@ namespace batonstore::tools {
 JsonObject Describe(const Session& session);
 JsonObject Describe(const StoreStats& stats);
 JsonObject Describe(const recovery::RecoveryReport& report);
+JsonObject Describe(const recovery::VerifyReport& report);
 JsonObject Describe(const Keyring::KeyInfo& key);
 JsonObject Describe(const Compensation& compensation);
 JsonObject Describe(const Consumer& consumer);

@@ -29,9 +29,9 @@ TEST_F(CommandLineTest, HelpNamesEveryCommandAndWhereToBegin) {
   const Finished help = Run({"--help"});
   EXPECT_EQ(help.status, 0);
   EXPECT_EQ(help.err, "");
-  for (const char* word : {"demo", "list", "show", "get", "stats", "set", "merge", "touch", "cycle",
-                           "revoke", "revoke-group", "revoke-all", "recover", "sweep",
-                           "compensations", "events", "shell", "Exit status"}) {
+  for (const char* word : {"demo", "list", "show", "get", "stats", "verify", "set", "merge",
+                           "touch", "cycle", "revoke", "revoke-group", "revoke-all", "recover",
+                           "sweep", "compensations", "events", "shell", "Exit status"}) {
     EXPECT_THAT(help.out, HasSubstr(word));
   }
   EXPECT_EQ(help.out.find("demo-worker"), std::string::npos) << "not for people";
@@ -39,8 +39,9 @@ TEST_F(CommandLineTest, HelpNamesEveryCommandAndWhereToBegin) {
 
 TEST_F(CommandLineTest, EveryCommandHelpsWithOptionsAndAnExample) {
   for (const std::string command :
-       {"demo", "list", "show", "get", "stats", "set", "merge", "touch", "cycle", "revoke",
-        "revoke-group", "revoke-all", "recover", "sweep", "compensations", "events", "shell"}) {
+       {"demo", "list", "show", "get", "stats", "verify", "set", "merge", "touch", "cycle",
+        "revoke", "revoke-group", "revoke-all", "recover", "sweep", "compensations", "events",
+        "shell"}) {
     const Finished help = Run({command, "--help"});
     EXPECT_EQ(help.status, 0) << command;
     EXPECT_THAT(help.out, HasSubstr("--dir FOLDER")) << command;
@@ -212,6 +213,37 @@ TEST_F(CommandLineTest, AKeyFileOfTheUsersOwnIsNeededAgain) {
   EXPECT_EQ(Ask({"stats"}, kRefusedStatus)["verdict"], "WRONG_KEY");
   std::ofstream(key) << std::string(32, 'w');
   EXPECT_EQ(Ask({"stats", "--key-file", key}, kRefusedStatus)["verdict"], "WRONG_KEY");
+}
+
+TEST_F(CommandLineTest, VerifyTellsASoundStoreFromADamagedOne) {
+  EXPECT_EQ(Ask({"verify"}, kRefusedStatus)["verdict"], "NOT_FOUND");
+  NewSession();
+  const Json sound = Ask({"verify"}, 0);
+  EXPECT_EQ(sound["ok"], true);
+  EXPECT_EQ(sound["verification"]["sound"], true);
+  EXPECT_EQ(sound["verification"]["sessions"], 1);
+  EXPECT_EQ(sound["verification"]["findings"].size(), 0u);
+
+  // Everything but the meta pages is gone.
+  const std::string data_file = store_ + "/data.mdb";
+  std::fstream file(data_file, std::ios::in | std::ios::out | std::ios::binary);
+  file.seekp(2 * 4096);
+  file << std::string(std::filesystem::file_size(data_file) - 2 * 4096, '\0');
+  file.close();
+  const Json damaged = Ask({"verify"}, kRefusedStatus);
+  EXPECT_EQ(damaged["ok"], false);
+  EXPECT_EQ(damaged["verdict"], "CORRUPT");
+  EXPECT_EQ(damaged["verification"]["sound"], false);
+  EXPECT_EQ(damaged["verification"]["rows_checked"], false);
+  const Json& finding = damaged["verification"]["findings"].at(0);
+  EXPECT_EQ(finding["table"], "main tree");
+  EXPECT_GE(finding["page"], 2);
+  EXPECT_EQ(finding["what"], "carries another number");
+
+  const Finished text = Run({"verify", "--dir", store_});
+  EXPECT_EQ(text.status, kRefusedStatus);
+  EXPECT_THAT(text.out, HasSubstr("CORRUPT"));
+  EXPECT_THAT(text.out, HasSubstr("main tree"));
 }
 
 TEST_F(CommandLineTest, UnderBazelRunPathsStartWhereThePersonStands) {
