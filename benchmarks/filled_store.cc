@@ -26,8 +26,6 @@ constexpr absl::Duration kApart = absl::Milliseconds(1);
 constexpr uint64_t kEpoch = 1;
 constexpr uint64_t kMapBytes = uint64_t{16} << 30;
 
-SecretBytes KeyEncryptionKey() { return SecretBytes(std::string(kKeyEncryptionKeyBytes, 'k')); }
-
 void Write(Engine& engine, absl::FunctionRef<void(Transaction&)> body) {
   const Engine::Outcome outcome = engine.Write([&](Transaction& transaction) {
     body(transaction);
@@ -37,6 +35,10 @@ void Write(Engine& engine, absl::FunctionRef<void(Transaction&)> body) {
 }
 
 }  // namespace
+
+SecretBytes FilledStore::KeyEncryptionKey() {
+  return SecretBytes(std::string(kKeyEncryptionKeyBytes, 'k'));
+}
 
 FilledStore::FilledStore(const Filling& filling) {
   Open();

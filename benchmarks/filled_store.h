@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "batonstore/base/skipping_clock.h"
+#include "batonstore/crypto/secret_bytes.h"
 #include "batonstore/recovery/open.h"
 #include "batonstore/store/alias.h"
 #include "batonstore/store/attributes.h"
@@ -40,6 +42,8 @@ class FilledStore {
   SkippingClock& clock() { return clock_; }
   const std::vector<Alias>& aliases() const { return aliases_; }  // in the order of creation
   size_t row_bytes() const { return row_bytes_; }                 // of the last session's record
+  std::string data_file() const { return folder_.path() + "/data.mdb"; }
+  static SecretBytes KeyEncryptionKey();
 
   // Makes every RevokeAll unsaid that no sweep has begun to work off, so that the same sessions can
   // be revoked again. Closes the store, deletes the marks, and opens it.

@@ -60,9 +60,9 @@ using ::batonstore::testing::TempDir;
 using ::batonstore::testing::WriteFile;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int kDefaultCases = 2'000;
+constexpr int kDefaultCases = 1'000;
 #else
-constexpr int kDefaultCases = 10'000;
+constexpr int kDefaultCases = 5'000;
 #endif
 
 struct Flags {

@@ -13,6 +13,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/recovery/page_file.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "libraries/liblmdb/lmdb.h"
@@ -178,7 +179,7 @@ TEST_F(StructureCheckTest, WhatLmdbLeavesIsSoundAfterEveryCommit) {
   }
 }
 
-// Only the free list is taken as given; a cut is harmless exactly when it takes free pages alone.
+// A cut is harmless exactly when it takes free pages alone.
 TEST_F(StructureCheckTest, AShortFileIsSoundIfItMissesOnlyFreePages) {
   const uint64_t seed = std::random_device()();
   SCOPED_TRACE(absl::StrCat("seed ", seed));
@@ -330,6 +331,115 @@ TEST_F(StructureCheckTest, TheMetaPageOfTheSnapshotIsTheOneThatCounts) {
   Image of_another = image_;
   of_another.Set<uint64_t>(current, kMetaTransactionAt, image_.pages.transaction_id + 2);
   EXPECT_THAT(Check(of_another), HasVerdict(Verdict::kCorrupt));
+}
+
+// ---- What the trees and the free list say of themselves.
+
+// Where the meta page of the snapshot describes a tree.
+constexpr size_t kFreeTreeAt = 40;
+constexpr size_t kMainTreeAt = 88;
+
+TEST_F(StructureCheckTest, ATreeHasWhatItSaysItHas) {
+  const uint64_t meta = image_.pages.transaction_id % 2;
+  constexpr size_t kFlagsOfTree = 4;
+  constexpr size_t kDepthOfTree = 6;
+  for (const size_t tree : {kFreeTreeAt, kMainTreeAt}) {
+    for (const size_t count : {8, 16, 24, 32}) {  // branch, leaf and overflow pages, rows
+      Image damaged = image_;
+      damaged.Set<uint64_t>(meta, tree + count, damaged.Get<uint64_t>(meta, tree + count) + 1);
+      EXPECT_THAT(Check(damaged), HasVerdict(Verdict::kCorrupt)) << tree << " " << count;
+    }
+    for (const size_t small : {kFlagsOfTree, kDepthOfTree}) {
+      Image damaged = image_;
+      damaged.Set<uint16_t>(meta, tree + small,
+                            static_cast<uint16_t>(damaged.Get<uint16_t>(meta, tree + small) ^ 4));
+      EXPECT_THAT(Check(damaged), HasVerdict(Verdict::kCorrupt)) << tree << " " << small;
+    }
+  }
+}
+
+TEST_F(StructureCheckTest, AFreeListThatIsLostLeavesPagesThatAreNobodys) {
+  const uint64_t meta = image_.pages.transaction_id % 2;
+  Image damaged = image_;
+  for (size_t at = kFreeTreeAt + 6; at < kFreeTreeAt + 40; ++at) damaged.Set<char>(meta, at, 0);
+  damaged.Set<uint64_t>(meta, kFreeTreeAt + 40, ~uint64_t{0});
+  const absl::Status status = Check(damaged);
+  EXPECT_THAT(status, HasVerdict(Verdict::kCorrupt));
+}
+
+// The first free page that a free list names, which is changed to `page`: 8 bytes, wherever they
+// lie.
+bool NameAsFree(Image& image, uint64_t page) {
+  const std::string last(reinterpret_cast<const char*>(&*image.pages.free.rbegin()), 8);
+  const std::string other(reinterpret_cast<const char*>(&page), 8);
+  for (const auto& [number, flags] : image.Heads()) {
+    const size_t begin = number * image.pages.page_size + kNodesAt;
+    const size_t at = image.bytes.find(last, begin);
+    if (at == std::string::npos || at >= (number + 1) * image.pages.page_size) continue;
+    image.bytes.replace(at, other.size(), other);
+    return true;
+  }
+  return false;
+}
+
+TEST_F(StructureCheckTest, APageThatIsFreeIsNotInUseAndWithinTheFile) {
+  for (const uint64_t page :
+       {image_.FirstHead(kLeaf), image_.pages.last + 1, uint64_t{0}, ~uint64_t{0}}) {
+    Image damaged = image_;
+    ASSERT_TRUE(NameAsFree(damaged, page));
+    EXPECT_THAT(Check(damaged), HasVerdict(Verdict::kCorrupt)) << page;
+  }
+}
+
+TEST_F(StructureCheckTest, NodesFillTheirPageWithoutGapOrOverlap) {
+  for (const auto& [page, flags] : image_.Heads()) {
+    if (flags == kOverflow || image_.Get<uint16_t>(page, kLowerAt) < kNodesAt + 4) continue;
+    Image twice = image_;
+    twice.Set<uint16_t>(page, kNodesAt, twice.Get<uint16_t>(page, kNodesAt + 2));
+    ExpectCorrupt(twice, page);
+    Image gap = image_;
+    gap.Set<uint16_t>(page, kUpperAt, static_cast<uint16_t>(gap.Get<uint16_t>(page, kUpperAt) - 2));
+    if (gap.Get<uint16_t>(page, kUpperAt) >= gap.Get<uint16_t>(page, kLowerAt)) {
+      ExpectCorrupt(gap, page);
+    }
+  }
+}
+
+TEST_F(StructureCheckTest, KeysAscend) {
+  for (const auto& [page, flags] : image_.Heads()) {
+    const size_t first = flags == kBranch ? 1 : 0;  // a branch's first key is not read
+    if (flags == kOverflow || image_.Get<uint16_t>(page, kLowerAt) < kNodesAt + 2 * (first + 2)) {
+      continue;
+    }
+    Image damaged = image_;
+    const size_t slot = kNodesAt + 2 * first;
+    const auto node = damaged.Get<uint16_t>(page, slot);
+    damaged.Set<uint16_t>(page, slot, damaged.Get<uint16_t>(page, slot + 2));
+    damaged.Set<uint16_t>(page, slot + 2, node);
+    ExpectCorrupt(damaged, page);
+  }
+}
+
+TEST_F(StructureCheckTest, AnOldMetaPageWithANewNumberIsFoundOut) {
+  const uint64_t current = image_.pages.transaction_id % 2;
+  Image damaged = image_;
+  damaged.Set<uint64_t>(1 - current, kMetaTransactionAt, image_.pages.transaction_id + 1);
+  WriteFile(path_, damaged.bytes);
+  EXPECT_THAT(CheckStructure(path_, image_.pages.transaction_id + 1),
+              HasVerdict(Verdict::kCorrupt));
+}
+
+TEST_F(StructureCheckTest, ANewMetaPageWithAnOldNumberIsFoundOut) {
+  const auto last = [this](const Image& image) {
+    WriteFile(path_, image.bytes);
+    const auto file = PageFile::Open(path_);
+    return FindLastSnapshot(**file).status();
+  };
+  EXPECT_THAT(last(image_), IsOk());
+  Image damaged = image_;
+  damaged.Set<uint64_t>(image_.pages.transaction_id % 2, kMetaTransactionAt,
+                        image_.pages.transaction_id - 2);
+  EXPECT_THAT(last(damaged), HasVerdict(Verdict::kCorrupt));
 }
 
 TEST_F(StructureCheckTest, AnImpossiblePageSizeIsFound) {

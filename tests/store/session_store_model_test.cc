@@ -115,6 +115,7 @@ class FileWorld final : public World {
         recovery::Open({.directory = Folder(),
                         .map_bytes = uint64_t{64} << 20,
                         .policy = policy_,
+                        .verify = recovery::Verification::kAlways,
                         .clock = &clock_,
                         .key_pairs = &keys_});
     if (!opened.ok()) RC_FAIL(opened.status().ToString());
