@@ -1,9 +1,12 @@
 #include "batonstore/recovery/verify.h"
 
+#include <atomic>
 #include <filesystem>
 #include <memory>
+#include <system_error>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
@@ -21,7 +24,7 @@ namespace batonstore::recovery {
 namespace {
 
 // How often a meta page is looked at again that an owner may be writing just then.
-constexpr int kLooks = 100;
+constexpr int kLooks = 1000;
 
 std::string DataFile(const std::string& directory) { return directory + "/data.mdb"; }
 
@@ -68,6 +71,12 @@ absl::StatusOr<std::unique_ptr<StoreLock>> LockAsObserver(const std::string& dir
                                                     " and is not a batonstore"));
 }
 
+// What a reader gets that begins now.
+absl::StatusOr<uint64_t> LastSnapshot(LmdbEnvironment& environment) {
+  BATONSTORE_ASSIGN_OR_RETURN(const LmdbTransaction last, environment.BeginRead());
+  return last.id();
+}
+
 }  // namespace
 
 absl::StatusOr<VerifyReport> Verify(const VerifyRequest& request) {
@@ -78,10 +87,15 @@ absl::StatusOr<VerifyReport> Verify(const VerifyRequest& request) {
   if (!std::filesystem::exists(DataFile(request.directory), error)) {
     return Refuse(Verdict::kNotFound, absl::StrCat("there is no store in ", request.directory));
   }
+  std::atomic<StoreLock*> held{nullptr};  // a forked child lets go of its copy
   BATONSTORE_ASSIGN_OR_RETURN(auto registration,
-                              OpenEnvironment::Register(request.directory, [] {}));
+                              OpenEnvironment::Register(request.directory, [&held] {
+                                if (StoreLock* const copy = held) copy->CloseInForkedChild();
+                              }));
   BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<StoreLock> lock,
                               LockAsObserver(request.directory));
+  held = lock.get();
+  const absl::Cleanup forgetting = [&held] { held = nullptr; };
   BATONSTORE_ASSIGN_OR_RETURN(const SecretBytes key, FetchKey(request));
   BATONSTORE_RETURN_IF_ERROR(CheckMetaPages(request.directory));
   BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<LmdbEnvironment> environment,
@@ -92,10 +106,16 @@ absl::StatusOr<VerifyReport> Verify(const VerifyRequest& request) {
     BATONSTORE_ASSIGN_OR_RETURN(const LmdbTransaction snapshot, environment->BeginRead());
     BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<PageFile> file,
                                 PageFile::Open(DataFile(request.directory)));
-    // Its meta page does not stay: two commits later it is another's. Read in time, it is enough.
+    // Its meta page does not stay: two commits later it is another's. If a reader that comes now
+    // still gets the same snapshot, the first of them is not done, and the second has not begun.
     const absl::StatusOr<lmdb::Meta> meta = file->ReadMetaOf(snapshot.id());
-    if (meta.ok()) return VerifySnapshot(*file, *meta, key, *request.clock, request.progress);
-    unseen = meta.status();
+    BATONSTORE_ASSIGN_OR_RETURN(const uint64_t last, LastSnapshot(*environment));
+    const bool in_time = last == snapshot.id();
+    if (meta.ok() && in_time) {
+      return VerifySnapshot(*file, *meta, key, *request.clock, request.progress);
+    }
+    unseen = !in_time ? Refuse(Verdict::kBusy, "the owner commits too fast to look at its file")
+                      : meta.status();
   }
   return unseen;
 }

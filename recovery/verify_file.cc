@@ -4,6 +4,7 @@
 #include <array>
 #include <map>
 #include <memory>
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -91,7 +92,7 @@ absl::StatusOr<lmdb::Tree> FindTree(const PageFile& file, const lmdb::Meta& meta
 
 absl::StatusOr<VerifyReport> VerifySnapshot(const PageFile& file, const lmdb::Meta& meta,
                                             const SecretBytes& key_encryption_key, Clock& clock,
-                                            const VerifyProgress& progress, size_t window) {
+                                            const VerifyProgress& progress, size_t window) try {
   const absl::Duration began = clock.SinceBoot();
   VerifyReport report;
   report.transaction_id = meta.transaction_id;
@@ -113,6 +114,8 @@ absl::StatusOr<VerifyReport> VerifySnapshot(const PageFile& file, const lmdb::Me
   report.damages = findings.total();
   report.duration = clock.SinceBoot() - began;
   return report;
+} catch (const std::bad_alloc&) {
+  return Refuse(Verdict::kTooMany, "there is not enough memory to verify the store");
 }
 
 absl::StatusOr<VerifyReport> VerifyQuietFile(const std::string& data_file,

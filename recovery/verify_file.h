@@ -22,7 +22,7 @@ namespace batonstore::recovery {
 using VerifyProgress = std::function<void(double done)>;
 
 // First the pages (structure_check.h) and then, if those are sound, the rows (row_check.h).
-//   WRONG_FORMAT, WRONG_KEY
+//   WRONG_FORMAT, WRONG_KEY, TOO_MANY (memory)
 // Damage is no error: it is what the report is for.
 // REQUIRES: no page of the snapshot is reused meanwhile.
 absl::StatusOr<VerifyReport> VerifySnapshot(const PageFile& file, const lmdb::Meta& meta,
