@@ -1,0 +1,198 @@
+#include "tests/recovery/expectation.h"
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+
+#include "absl/strings/str_cat.h"
+
+namespace batonstore::testing {
+namespace {
+
+constexpr uint64_t kFirstKey = 1'000'000;
+
+std::string Difference(const std::string& what, const std::string& got,
+                       const std::string& expected) {
+  return absl::StrCat(what, "\n  answered: ", got, "\n  expected: ", expected);
+}
+
+Call VerifyCall(const Session& session, uint64_t generation) {
+  Call call = {.what = Do::kVerify, .alias = session.alias};
+  call.presentation = {.generation = generation,
+                       .principal = session.principal,
+                       .database = session.database,
+                       .digest = "request"};
+  return call;
+}
+
+// Of those that can be used, the last ones.
+std::vector<Session> Usable(const StoreModel& model, size_t limit) {
+  std::vector<Session> usable;
+  const std::vector<Alias> aliases = model.Aliases();
+  for (auto alias = aliases.rbegin(); alias != aliases.rend() && usable.size() < limit; ++alias) {
+    if (!model.Unusable(*alias).has_value()) usable.push_back(*model.Find(*alias));
+  }
+  return usable;
+}
+
+std::vector<Call> GeneralQuestions() {
+  std::vector<Call> calls = {{.what = Do::kStats}, {.what = Do::kList}};
+  for (const char* principal : {"a", "ab"}) {
+    Call list = {.what = Do::kList};
+    list.filter.principal = principal;
+    calls.push_back(list);
+  }
+  Call of_database = {.what = Do::kCount};
+  of_database.filter.database = "main";
+  calls.push_back(of_database);
+  calls.push_back({.what = Do::kCompensations});
+  calls.push_back({.what = Do::kReadEvents, .text = "consumer 0"});
+  calls.push_back({.what = Do::kReadEvents, .text = "consumer 1"});
+  return calls;
+}
+
+std::vector<Call> QuestionsOf(const StoreModel& model) {
+  constexpr size_t kAsked = 8;  // those that came last: what a crash could have broken
+  std::vector<Call> calls = GeneralQuestions();
+  const std::vector<Alias> aliases = model.Aliases();
+  for (size_t i = aliases.size() - std::min(aliases.size(), kAsked); i < aliases.size(); ++i) {
+    calls.push_back({.what = Do::kLoad, .alias = aliases[i]});
+    calls.push_back({.what = Do::kPrivateKey, .alias = aliases[i]});
+    calls.push_back({.what = Do::kGroupMembers, .alias = aliases[i]});
+  }
+  for (const Session& session : Usable(model, kAsked)) {
+    calls.push_back({.what = Do::kIssue, .alias = session.alias});
+    calls.push_back({.what = Do::kSecret, .alias = session.alias, .text = "f"});
+    calls.push_back(VerifyCall(session, model.GenerationOf(session.alias)));
+  }
+  return calls;
+}
+
+}  // namespace
+
+void SeededRandom::Fill(absl::Span<uint8_t> out) {
+  for (size_t i = 0; i < out.size(); i += sizeof(uint64_t)) {
+    state_ += 0x9E3779B97F4A7C15u;  // splitmix64
+    uint64_t word = (state_ ^ (state_ >> 30)) * 0xBF58476D1CE4E5B9u;
+    word = (word ^ (word >> 27)) * 0x94D049BB133111EBu;
+    word ^= word >> 31;
+    std::memcpy(out.data() + i, &word, std::min(sizeof(word), out.size() - i));
+  }
+}
+
+recovery::Options StoreOptions(const std::string& directory, const Policy& policy, FakeClock& clock,
+                               SeededRandom& random, ScriptedKeys& keys) {
+  recovery::Options options;
+  options.directory = directory;
+  options.map_bytes = options.max_map_bytes = uint64_t{64} << 20;
+  options.max_readers = 4;
+  options.policy = policy;
+  options.sweep_every = absl::InfiniteDuration();
+  options.streams.reap_every = absl::InfiniteDuration();
+  options.clock = &clock;
+  options.random = &random;
+  options.key_pairs = &keys;
+  return options;
+}
+
+ScriptedKeys Expectation::Keys() {
+  return ScriptedKeys([](uint64_t draw) { return kFirstKey + draw; });
+}
+
+Expectation::Expectation(const Snapshot& snapshot) : wall_(snapshot.wall) {
+  StoreModel model = snapshot.model;
+  if (!snapshot.fresh) reads_.removed = model.Restart(snapshot.closed);
+  auto removed = std::move(reads_.removed);
+  reads_ = ReadsOf(model);
+  reads_.removed = std::move(removed);
+  reads_.crashed = !snapshot.fresh && !snapshot.closed;
+  writes_ = WritesOf(model);
+  model.Restart(/*orderly=*/true);
+  again_ = ReadsOf(model);
+}
+
+Expectation::Reads Expectation::ReadsOf(StoreModel& model) {
+  Reads reads;
+  reads.epoch = model.epoch();
+  reads.primary_key_id = model.primary_key_id();
+  for (const Call& call : QuestionsOf(model)) {
+    reads.answers.emplace_back(call, model.Answer(call, {}));
+  }
+  for (const Alias alias : model.Aliases()) {
+    const std::optional<Session> session = model.Find(alias);
+    if (model.Answer({.what = Do::kFind, .alias = alias}, {}) == testing::TextOf(*session)) {
+      reads.by_public_key.emplace_back(session->public_key, alias);
+    }
+  }
+  return reads;
+}
+
+// A new commit, and batons that are no longer good, or not yet.
+Expectation::Answers Expectation::WritesOf(StoreModel& model) {
+  Answers writes;
+  for (const Session& session : Usable(model, 2)) {
+    const uint64_t generation = model.GenerationOf(session.alias);
+    for (const uint64_t other : {generation + 1, generation - 1}) {
+      if (generation == 0 && other != 1) continue;
+      const Call call = VerifyCall(session, other);
+      writes.emplace_back(call, model.Answer(call, {}));
+    }
+  }
+  Call create = {.what = Do::kReserveAndCreate};
+  create.spec = {.label = "after", .principal = "a", .expires_at = absl::InfiniteFuture()};
+  ScriptedKeys keys = Keys();
+  Reply fresh;
+  fresh.fresh = Session();
+  fresh.fresh->public_key = keys.Generate(create.spec.key_type)->public_key;
+  writes.emplace_back(create, model.Answer(create, fresh));
+  writes.emplace_back(Call{.what = Do::kStats}, model.Answer({.what = Do::kStats}, {}));
+  return writes;
+}
+
+std::string Expectation::Compare(recovery::Store& store, const Answers& answers) {
+  for (const auto& [call, expected] : answers) {
+    const std::string got = MakeCall(store.sessions(), call).text;
+    if (got != expected) return Difference(Describe(call), got, expected);
+  }
+  return "";
+}
+
+std::string Expectation::Compare(recovery::Store& store, const Reads& reads) {
+  const recovery::RecoveryReport& report = store.report();
+  if (report.epoch != reads.epoch || report.crashed != reads.crashed) {
+    return Difference("epoch, crashed", absl::StrCat(report.epoch, ", ", report.crashed),
+                      absl::StrCat(reads.epoch, ", ", reads.crashed));
+  }
+  std::vector<std::pair<Alias, std::string>> removed;
+  for (const auto& reservation : report.removed) {
+    removed.emplace_back(reservation.alias, reservation.intent);
+  }
+  if (removed != reads.removed) {
+    return Difference("reservations removed", absl::StrCat(removed.size()),
+                      absl::StrCat(reads.removed.size()));
+  }
+  for (const Keyring::KeyInfo& key : store.sessions().SigningKeys()) {
+    if (key.status == Keyring::KeyStatus::kPrimary && key.id != reads.primary_key_id) {
+      return Difference("primary key", TextOf(uint64_t{key.id}), TextOf(reads.primary_key_id));
+    }
+  }
+  if (std::string differs = Compare(store, reads.answers); !differs.empty()) return differs;
+  for (const auto& [public_key, alias] : reads.by_public_key) {
+    const absl::StatusOr<Session> found = store.sessions().FindByPublicKey(public_key);
+    const std::string got = found.ok() ? TextOf(found->alias) : TextOf(found.status());
+    if (got != TextOf(alias)) return Difference("FindByPublicKey", got, TextOf(alias));
+  }
+  return "";
+}
+
+std::string Expectation::Differs(recovery::Store& store) const { return Compare(store, reads_); }
+
+std::string Expectation::DiffersInWriting(recovery::Store& store) const {
+  return Compare(store, writes_);
+}
+
+std::string Expectation::DiffersWhenOpenedAgain(recovery::Store& store) const {
+  return Compare(store, again_);
+}
+
+}  // namespace batonstore::testing
