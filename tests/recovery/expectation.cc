@@ -52,15 +52,14 @@ std::vector<Call> GeneralQuestions() {
 }
 
 std::vector<Call> QuestionsOf(const StoreModel& model) {
-  constexpr size_t kAsked = 8;  // those that came last: what a crash could have broken
   std::vector<Call> calls = GeneralQuestions();
   const std::vector<Alias> aliases = model.Aliases();
-  for (size_t i = aliases.size() - std::min(aliases.size(), kAsked); i < aliases.size(); ++i) {
-    calls.push_back({.what = Do::kLoad, .alias = aliases[i]});
-    calls.push_back({.what = Do::kPrivateKey, .alias = aliases[i]});
-    calls.push_back({.what = Do::kGroupMembers, .alias = aliases[i]});
+  for (const Alias alias : aliases) {
+    for (const Do what : {Do::kLoad, Do::kPrivateKey, Do::kGroupMembers}) {
+      calls.push_back({.what = what, .alias = alias});
+    }
   }
-  for (const Session& session : Usable(model, kAsked)) {
+  for (const Session& session : Usable(model, aliases.size())) {
     calls.push_back({.what = Do::kIssue, .alias = session.alias});
     calls.push_back({.what = Do::kSecret, .alias = session.alias, .text = "f"});
     calls.push_back(VerifyCall(session, model.GenerationOf(session.alias)));

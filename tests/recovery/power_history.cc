@@ -47,7 +47,7 @@ const std::vector<Weighted>& Workload() {
       {7, Of(Do::kSaveIf)},
       {8, Of(Do::kMerge)},
       {4, Of(Do::kSetRemotePublicKey)},
-      {3, Of(Do::kVerify)},
+      {6, Of(Do::kVerify)},
       {8, Of(Do::kResume)},
       {3, Of(Do::kMergeInTurn)},
       {6, Of(Do::kFinishTurn)},
@@ -261,7 +261,88 @@ class Recorder {
   Call CallOf(Do what, const Step& step) {
     Call call = AnyCall(what, step.which, step.detail, Here());
     Enlarge(call, step.detail);
+    if (step.detail % 4 != 0) Aim(call, step.which);
     return call;
+  }
+
+  // One of the sessions of which that is true; none: the default alias.
+  template <typename Predicate>
+  Alias Among(uint32_t which, Predicate fits) const {
+    std::vector<Alias> fitting;
+    for (const Alias alias : model_.Aliases()) {
+      if (fits(*model_.Find(alias))) fitting.push_back(alias);
+    }
+    return fitting.empty() ? Alias() : fitting[which % fitting.size()];
+  }
+
+  // At something that the call will change, if there is such a thing.
+  void Aim(Call& call, uint32_t which) {
+    const auto is_usable = [](const Session& session) { return session.state == State::kCreated; };
+    Alias aim;
+    switch (call.what) {
+      case Do::kCreate:
+      case Do::kAbandon:
+        aim = Among(which, [](const Session& s) { return s.state == State::kReserved; });
+        break;
+      case Do::kTouch:
+        aim = Among(which, [&](const Session& s) {
+          return is_usable(s) && s.idle_timeout != absl::InfiniteDuration();
+        });
+        if (aim != Alias()) Advance(model_.Find(aim)->idle_timeout / 4);
+        break;
+      case Do::kRevokeGroup:
+        aim = Among(which, is_usable);
+        if (aim != Alias()) aim = model_.Find(aim)->group;
+        break;
+      case Do::kRevokeAllExcept:
+        aim = Among(which, is_usable);
+        if (aim != Alias()) call.text = model_.Find(aim)->principal;
+        break;
+      case Do::kShift:
+      case Do::kCycleKey:
+      case Do::kRevoke:
+      case Do::kSaveIf:
+      case Do::kMerge:
+      case Do::kSetRemotePublicKey:
+        aim = Among(which, is_usable);
+        break;
+      case Do::kAcknowledge: {
+        const auto pending = store_->sessions().PendingCompensations();
+        if (pending.ok() && !pending->empty()) aim = (*pending)[which % pending->size()].alias;
+        break;
+      }
+      case Do::kVerify:
+      case Do::kResume:
+        if (which % 3 == 0)
+          Present(call, Among(which, [this](const Session& s) {
+                    return model_.GenerationOf(s.alias) > 0;
+                  }));
+        return;
+      case Do::kRetireSigningKey:
+        if (model_.primary_key_id() > 1) call.number = 1 + which % (model_.primary_key_id() - 1);
+        break;
+      default:
+        break;
+    }
+    if (aim == Alias()) return;
+    call.alias = aim;
+    if (call.what == Do::kSaveIf) call.number = model_.VersionOf(aim);
+  }
+
+  // A baton of the past.
+  void Present(Call& call, Alias alias) const {
+    if (alias == Alias()) return;
+    const Session session = *model_.Find(alias);
+    call.alias = alias;
+    call.presentation.kind = BatonKind::kSession;
+    call.presentation.generation = model_.GenerationOf(alias) - 1;
+    call.presentation.principal = session.principal;
+    call.presentation.database = session.database;
+  }
+
+  void Advance(absl::Duration duration) {
+    clock_.Advance(duration);
+    model_.Advance(duration);
   }
 
   // Which row of the table this is for. Asked before the call.
@@ -280,8 +361,7 @@ class Recorder {
     const auto milliseconds = static_cast<int64_t>(step.detail % 8000);
     switch (static_cast<Special>(step.what - kCalls)) {
       case Special::kAdvance:
-        clock_.Advance(absl::Milliseconds(milliseconds / 1000 * 500));
-        return model_.Advance(absl::Milliseconds(milliseconds / 1000 * 500));
+        return Advance(absl::Milliseconds(milliseconds / 1000 * 500));
       case Special::kJumpWall:
         clock_.JumpWall(absl::Milliseconds(milliseconds - 4000));
         return model_.JumpWall(absl::Milliseconds(milliseconds - 4000));
@@ -445,6 +525,7 @@ History PlanHistory(uint64_t seed) {
     history.steps.push_back({what, static_cast<uint32_t>(random() % 1'000'000),
                              static_cast<uint32_t>(random() % 1'000'000)});
   }
+  if (random() % 2 == 0) history.steps.push_back({Of(Do::kAddConsumer), 0, 1});
   for (int i = 0; i < 50; ++i) {
     history.steps.push_back({AnyStep(random), static_cast<uint32_t>(random() % 1'000'000),
                              static_cast<uint32_t>(random() % 1'000'000)});

@@ -60,6 +60,7 @@ struct Shared {
   std::atomic<uint64_t> checked;      // with repetitions
   std::atomic<uint64_t> barriers;
   std::atomic<uint64_t> violations;
+  std::atomic<uint64_t> unrecorded;  // histories that went wrong with the power on
   std::atomic<bool> is_stopped;
   std::array<Row, kKinds> rows;
 
