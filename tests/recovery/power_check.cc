@@ -94,6 +94,7 @@ void StateFolder::Write(const std::string& path, const FileImage& file) {
   const auto is_dirty = [&](size_t i) {
     return dirty != dirty_.end() && i < dirty->second.size() && dirty->second[i];
   };
+  if (dirty == dirty_.end() && file.size == old.size && file.pieces == old.pieces) return;
   size_t pieces = std::max(file.pieces.size(), old.pieces.size());
   if (dirty != dirty_.end()) pieces = std::max(pieces, dirty->second.size());
   const ScopedFd fd(absl::StrCat(root_, "/", path), O_WRONLY);

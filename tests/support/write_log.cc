@@ -269,7 +269,7 @@ int __wrap_open(const char* path, int flags, ...) {
   const mode_t mode = (flags & (O_CREAT | O_TMPFILE)) != 0 ? va_arg(arguments, mode_t) : 0;
   va_end(arguments);
   if (!IsWatched(path)) return __real_open(path, flags, mode);
-  const bool was_there = batonstore::testing::StatOf(path).has_value();
+  const bool was_there = (flags & O_CREAT) == 0 || batonstore::testing::StatOf(path).has_value();
   return batonstore::testing::Opened(__real_open(path, flags, mode), path, flags, was_there);
 }
 

@@ -65,7 +65,8 @@ inline constexpr absl::string_view kScratchFile = "lock.mdb";
 // From its making to its end; one at a time in a process. Thread-safe.
 class ScopedWriteLog {
  public:
-  // Files that are open already are not seen. REQUIRES: `root` is absolute, without links.
+  // Files that are open already are not seen. REQUIRES: `root` is canonical: absolute, without
+  // links or double slashes.
   explicit ScopedWriteLog(const std::string& root);
   ~ScopedWriteLog();
   ScopedWriteLog(const ScopedWriteLog&) = delete;
