@@ -209,23 +209,44 @@ class Recorder {
 
   // ---- Opening and closing ----
 
-  bool OpenStore() {
+  absl::Status TryToOpen() {
     absl::StatusOr<std::unique_ptr<recovery::Store>> opened =
         recovery::Open(StoreOptions(root_ + "/store", history_.policy, clock_, random_, keys_));
-    if (!opened.ok()) {
-      Trouble(absl::StrCat("Open: ", opened.status().ToString()));
-      return false;
-    }
-    store_ = *std::move(opened);
-    return true;
+    if (opened.ok()) store_ = *std::move(opened);
+    return opened.status();
+  }
+
+  bool OpenStore() {
+    const absl::Status opened = TryToOpen();
+    if (!opened.ok()) Trouble(absl::StrCat("Open: ", opened.ToString()));
+    return opened.ok();
   }
 
   void CreateStore() {
     step_ = kNoStep;
     Window window = Begin(static_cast<int>(Kind::kCreateStore), "create the store");
     window.allowed = {AddSnapshot(model_, data_, /*closed=*/false, /*fresh=*/true)};
-    if (!OpenStore()) return;
+    if (history_.seed % 3 == 0) DieInCreation(window);
+    if (!Fine() || !OpenStore()) return;
+    // The first attempt may have got as far as its first commit, or its last.
+    if (store_->report().epoch == 2) model_.Restart(!store_->report().crashed);
     End(std::move(window), AddSnapshot(model_, ++data_));
+  }
+
+  // The process dies while it makes the store; another one comes after it.
+  void DieInCreation(Window& window) {
+    constexpr uint64_t kCalls = 160;  // about as many as there are
+    window.what += ", after somebody who died of it";
+    log_.Fail(WriteFault{.nth = history_.seed / 3 % kCalls,
+                         .for_good = true,
+                         .error = EIO,
+                         .takes_effect = history_.seed / 3 / kCalls % 2 == 0});
+    (void)TryToOpen();
+    store_.reset();
+    log_.Fail(std::nullopt);
+    TakeRecords();
+    window.allowed.push_back(AddSnapshot(model_, ++data_));
+    window.allowed.push_back(AddSnapshot(model_, ++data_, /*closed=*/true));
   }
 
   void Reopen() {
