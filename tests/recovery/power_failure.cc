@@ -116,7 +116,7 @@ uint64_t SeedOf(uint64_t seed, uint64_t history) {
 
 History HistoryOf(const Flags& flags, uint64_t number,
                   const std::optional<std::vector<size_t>>& steps) {
-  History history = PlanHistory(SeedOf(flags.seed, number));
+  History history = PlanHistory(SeedOf(flags.seed, number), number);
   if (!steps.has_value()) return history;
   std::vector<Step> kept;
   size_t prefilled = 0;
@@ -340,8 +340,8 @@ int Replay(const Flags& flags) {
            uintmax_t{shared.reported.state.load()}, shared.report.data());
   }
   const bool ok = shared.violations == 0 && shared.unrecorded == 0;
-  printf("power_failure: %s history=%ju states=%ju violations=%ju\n", ok ? "ok" : "FAILED", uintmax_t{*flags.history},
-         uintmax_t{shared.states}, uintmax_t{shared.violations});
+  printf("power_failure: %s history=%ju states=%ju violations=%ju\n", ok ? "ok" : "FAILED",
+         uintmax_t{*flags.history}, uintmax_t{shared.states}, uintmax_t{shared.violations});
   return ok ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 

@@ -226,7 +226,7 @@ class Recorder {
     step_ = kNoStep;
     Window window = Begin(static_cast<int>(Kind::kCreateStore), "create the store");
     window.allowed = {AddSnapshot(model_, data_, /*closed=*/false, /*fresh=*/true)};
-    if (history_.seed % 3 == 0) DieInCreation(window);
+    if (history_.death.has_value()) DieInCreation(window);
     if (!Fine() || !OpenStore()) return;
     // The first attempt may have got as far as its first commit, or its last.
     if (store_->report().epoch == 2) model_.Restart(!store_->report().crashed);
@@ -235,12 +235,8 @@ class Recorder {
 
   // The process dies while it makes the store; another one comes after it.
   void DieInCreation(Window& window) {
-    constexpr uint64_t kCalls = 160;  // about as many as there are
     window.what += ", after somebody who died of it";
-    log_.Fail(WriteFault{.nth = history_.seed / 3 % kCalls,
-                         .for_good = true,
-                         .error = EIO,
-                         .takes_effect = history_.seed / 3 / kCalls % 2 == 0});
+    log_.Fail(history_.death);
     (void)TryToOpen();
     store_.reset();
     log_.Fail(std::nullopt);
@@ -533,11 +529,30 @@ bool IsDurable(int kind) {
   }
 }
 
-History PlanHistory(uint64_t seed) {
+namespace {
+
+// Each sync in its turn, and calls all over.
+WriteFault DeathInCreation(uint64_t number) {
+  constexpr uint64_t kSyncs = 24;  // about as many as there are
+  constexpr uint64_t kCalls = 160;
+  const uint64_t turn = number / 2;
+  if (number % 2 == 0) {
+    return {.call = WriteFault::Call::kSync, .nth = turn % kSyncs, .for_good = true, .error = EIO};
+  }
+  return {.nth = turn * 7 % kCalls, .for_good = true, .error = EIO, .takes_effect = turn % 3 == 0};
+}
+
+}  // namespace
+
+History PlanHistory(uint64_t seed, uint64_t number) {
   std::mt19937_64 random(seed);
   History history;
   history.seed = seed;
   history.policy = AnyPolicy(random);
+  if (number % 4 != 0) {
+    history.death = DeathInCreation(number - number / 4 - 1);
+    return history;
+  }
   const bool is_big = random() % 4 == 0;
   if (is_big) history.policy.limits = {};
   history.prefilled = is_big ? 40 : 0;

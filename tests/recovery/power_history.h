@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -62,7 +63,8 @@ struct History {
   uint64_t seed = 0;
   Policy policy;
   std::vector<Step> steps;
-  size_t prefilled = 0;  // so many steps are only there to make the store bigger
+  size_t prefilled = 0;                  // so many steps are only there to make the store bigger
+  std::optional<WriteFault> death = {};  // of somebody who tries to make the store beforehand
 
   // What came of it.
   Node root = 0;
@@ -72,8 +74,9 @@ struct History {
   std::string trouble = {};  // store and model disagreed with the power on, and how
 };
 
-// What is done, from the seed.
-History PlanHistory(uint64_t seed);
+// What is done in the history of that number, from its seed. Three of four are only about the
+// making of a store.
+History PlanHistory(uint64_t seed, uint64_t number);
 
 // Does it, in the empty folder `root`.
 void RecordHistory(const std::string& root, History& history);

@@ -104,10 +104,10 @@ bool Simulation::IsSkipped(const Window& window) const {
 // A store's making is much the same each time, and filling it is only there for its size: so that
 // most histories have only a few states of them.
 size_t Simulation::LimitOf(const Window& window) const {
-  constexpr size_t kFew = 6;
+  constexpr size_t kFew = 4;
   const bool is_making = window.kind == static_cast<int>(Kind::kCreateStore);
   if (options_.only_last_step) return options_.per_barrier;
-  if (is_making) return history_->seed % 16 == 0 ? options_.per_barrier : kFew;
+  if (is_making) return history_->seed % 32 == 0 ? options_.per_barrier : kFew;
   return window.step < history_->prefilled ? std::min(kFew, options_.per_barrier)
                                            : options_.per_barrier;
 }
