@@ -139,7 +139,7 @@ bool RunHistory(History history, uint64_t number, const SimulationOptions& optio
   if (!history.trouble.empty()) {
     ++shared.unrecorded;
     shared.is_stopped = true;
-    (void)fprintf(stderr, "power_failure: history %ju: %s\n", uintmax_t{number},
+    (void)fprintf(stderr, "power_failure: --history=%ju, %s\n", uintmax_t{number},
                   history.trouble.c_str());
     return false;
   }
@@ -161,10 +161,9 @@ pid_t Fork(Body body) {
   _exit(EXIT_SUCCESS);
 }
 
-pid_t StartJob(const Flags& flags, const SimulationOptions& options, Shared& shared, size_t job,
-               uint64_t first) {
+pid_t StartJob(const Flags& flags, const SimulationOptions& options, const ScratchFolder& scratch,
+               Shared& shared, size_t job, uint64_t first) {
   return Fork([&] {
-    const ScratchFolder scratch;
     for (uint64_t number = first; !shared.is_stopped; number += flags.jobs) {
       RunHistory(HistoryOf(flags, number, std::nullopt), number, options, scratch, shared,
                  shared.places[job]);
@@ -185,9 +184,11 @@ void NoteSignal(const Place& place, int status, Shared& shared) {
 
 // Until there are enough states. A job that dies goes on with its next history.
 void RunJobs(const Flags& flags, const SimulationOptions& options, Shared& shared) {
+  // Here and not in the jobs: what a job leaves that dies is removed too.
+  const std::vector<ScratchFolder> folders(flags.jobs);
   std::vector<pid_t> jobs;
   for (size_t job = 0; job < flags.jobs; ++job) {
-    jobs.push_back(StartJob(flags, options, shared, job, job));
+    jobs.push_back(StartJob(flags, options, folders[job], shared, job, job));
   }
   for (size_t running = jobs.size(); running > 0;) {
     int status = 0;
@@ -200,7 +201,8 @@ void RunJobs(const Flags& flags, const SimulationOptions& options, Shared& share
     NoteSignal(shared.places[job], status, shared);
     if (options.stop_at_violation) shared.is_stopped = true;
     if (shared.is_stopped) continue;
-    *found = StartJob(flags, options, shared, job, shared.places[job].history + flags.jobs);
+    *found = StartJob(flags, options, folders[job], shared, job,
+                      shared.places[job].history + flags.jobs);
     ++running;
   }
 }
@@ -215,9 +217,9 @@ bool StillFails(const Flags& flags, uint64_t history, const std::vector<size_t>&
                                   .per_barrier = flags.per_barrier,
                                   .mutant = flags.mutant,
                                   .only_last_step = true};
+  const ScratchFolder scratch;
   const pid_t child = Fork([&] {
     if (freopen("/dev/null", "w", stderr) == nullptr) std::abort();
-    const ScratchFolder scratch;
     RunHistory(HistoryOf(flags, history, steps), history, options, scratch, shared,
                shared.places[0]);
   });
@@ -249,9 +251,12 @@ std::vector<size_t> Shrink(const Flags& flags, const Place& place) {
 
 void PrintWorkload(const Flags& flags, uint64_t number, const std::vector<size_t>& steps) {
   const ScratchFolder scratch;
-  History history = HistoryOf(flags, number, steps);
-  RecordHistory(scratch.Make("record"), history);
-  for (const Window& window : history.windows) printf("  %s\n", window.what.c_str());
+  const pid_t child = Fork([&] {  // which may die of it
+    History history = HistoryOf(flags, number, steps);
+    RecordHistory(scratch.Make("record"), history);
+    for (const Window& window : history.windows) printf("  %s\n", window.what.c_str());
+  });
+  (void)waitpid(child, nullptr, 0);
 }
 
 void PrintViolation(const Flags& flags, const Shared& shared) {
@@ -295,7 +300,7 @@ std::vector<std::string> NeverCut(const Shared& shared) {
 }
 
 int RunStates(const Flags& flags) {
-  constexpr uint64_t kLongRun = 20'000;
+  constexpr uint64_t kLongRun = 1'000'000;
   SharedMemory memory(flags.states);
   Shared& shared = memory.shared();
   const auto begin = std::chrono::steady_clock::now();
@@ -326,8 +331,8 @@ int Replay(const Flags& flags) {
                                   .per_barrier = flags.per_barrier,
                                   .mutant = flags.mutant,
                                   .only_last_step = flags.steps.has_value()};
+  const ScratchFolder scratch;
   const pid_t child = Fork([&] {
-    const ScratchFolder scratch;
     RunHistory(HistoryOf(flags, *flags.history, flags.steps), *flags.history, options, scratch,
                shared, shared.places[0]);
   });

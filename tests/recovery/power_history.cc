@@ -294,56 +294,56 @@ class Recorder {
 
   // At something that the call will change, if there is such a thing.
   void Aim(Call& call, uint32_t which) {
-    const auto is_usable = [](const Session& session) { return session.state == State::kCreated; };
-    Alias aim;
-    switch (call.what) {
+    if (call.what == Do::kVerify || call.what == Do::kResume) {
+      return which % 3 == 0 ? Present(call, Rotated(which)) : void();
+    }
+    if (call.what == Do::kRetireSigningKey && model_.primary_key_id() > 1) {
+      call.number = 1 + which % (model_.primary_key_id() - 1);
+    }
+    const Alias aim = AimOf(call.what, which);
+    if (aim == Alias()) return;
+    call.alias = aim;
+    if (call.what == Do::kAcknowledge) return;
+    const Session session = *model_.Find(aim);
+    if (call.what == Do::kTouch) Advance(session.idle_timeout / 4);
+    if (call.what == Do::kRevokeGroup) call.alias = session.group;
+    if (call.what == Do::kRevokeAllExcept) call.text = session.principal;
+    if (call.what == Do::kSaveIf) call.number = model_.VersionOf(aim);
+  }
+
+  Alias AimOf(Do what, uint32_t which) {
+    switch (what) {
       case Do::kCreate:
       case Do::kAbandon:
-        aim = Among(which, [](const Session& s) { return s.state == State::kReserved; });
-        break;
+        return Among(which, [](const Session& s) { return s.state == State::kReserved; });
       case Do::kTouch:
-        aim = Among(which, [&](const Session& s) {
-          return is_usable(s) && s.idle_timeout != absl::InfiniteDuration();
+        return Among(which, [](const Session& s) {
+          return s.state == State::kCreated && s.idle_timeout != absl::InfiniteDuration();
         });
-        if (aim != Alias()) Advance(model_.Find(aim)->idle_timeout / 4);
-        break;
-      case Do::kRevokeGroup:
-        aim = Among(which, is_usable);
-        if (aim != Alias()) aim = model_.Find(aim)->group;
-        break;
-      case Do::kRevokeAllExcept:
-        aim = Among(which, is_usable);
-        if (aim != Alias()) call.text = model_.Find(aim)->principal;
-        break;
       case Do::kShift:
       case Do::kCycleKey:
       case Do::kRevoke:
+      case Do::kRevokeGroup:
+      case Do::kRevokeAllExcept:
       case Do::kSaveIf:
       case Do::kMerge:
       case Do::kSetRemotePublicKey:
-        aim = Among(which, is_usable);
-        break;
-      case Do::kAcknowledge: {
-        const auto pending = store_->sessions().PendingCompensations();
-        if (pending.ok() && !pending->empty()) aim = (*pending)[which % pending->size()].alias;
-        break;
-      }
-      case Do::kVerify:
-      case Do::kResume:
-        if (which % 3 == 0)
-          Present(call, Among(which, [this](const Session& s) {
-                    return model_.GenerationOf(s.alias) > 0;
-                  }));
-        return;
-      case Do::kRetireSigningKey:
-        if (model_.primary_key_id() > 1) call.number = 1 + which % (model_.primary_key_id() - 1);
-        break;
+        return Among(which, [](const Session& s) { return s.state == State::kCreated; });
+      case Do::kAcknowledge:
+        return AnyCompensation(which);
       default:
-        break;
+        return Alias();
     }
-    if (aim == Alias()) return;
-    call.alias = aim;
-    if (call.what == Do::kSaveIf) call.number = model_.VersionOf(aim);
+  }
+
+  Alias AnyCompensation(uint32_t which) {
+    const auto pending = store_->sessions().PendingCompensations();
+    if (!pending.ok() || pending->empty()) return Alias();
+    return (*pending)[which % pending->size()].alias;
+  }
+
+  Alias Rotated(uint32_t which) const {
+    return Among(which, [this](const Session& s) { return model_.GenerationOf(s.alias) > 0; });
   }
 
   // A baton of the past.

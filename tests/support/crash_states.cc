@@ -76,6 +76,21 @@ void ForEachPiece(uint64_t offset, size_t size, Visit visit) {
 
 uint64_t Below(Disk::Random& random, uint64_t bound) { return random() % bound; }
 
+// What lay on the disk where a new piece of the file was to be: another piece of it, which looks
+// much like a right one, or noise.
+PiecePtr StalePiece(const FileImage& file, Disk::Random& random) {
+  if (!file.pieces.empty() && Below(random, 2) == 0) {
+    const PiecePtr other = file.At(Below(random, file.pieces.size()));
+    if (other != nullptr) return other;
+  }
+  return MakePiece(nullptr, [&random](std::array<char, kPieceBytes>& bytes) {
+    for (size_t i = 0; i < bytes.size(); i += sizeof(uint64_t)) {
+      const uint64_t word = random();
+      std::memcpy(bytes.data() + i, &word, sizeof(word));
+    }
+  });
+}
+
 }  // namespace
 
 void FileImage::Set(size_t piece, PiecePtr value) {
@@ -278,21 +293,6 @@ PiecePtr Disk::PieceOf(const Unit& unit, size_t kept, uint8_t torn) const {
       } else {
         std::memcpy(at, before->bytes.data() + sector * kSectorBytes, kSectorBytes);
       }
-    }
-  });
-}
-
-// What lay on the disk where a new piece of the file was to be: another piece of it, which looks
-// much like a right one, or noise.
-PiecePtr StalePiece(const FileImage& file, Disk::Random& random) {
-  if (!file.pieces.empty() && Below(random, 2) == 0) {
-    const PiecePtr other = file.At(Below(random, file.pieces.size()));
-    if (other != nullptr) return other;
-  }
-  return MakePiece(nullptr, [&random](std::array<char, kPieceBytes>& bytes) {
-    for (size_t i = 0; i < bytes.size(); i += sizeof(uint64_t)) {
-      const uint64_t word = random();
-      std::memcpy(bytes.data() + i, &word, sizeof(word));
     }
   });
 }
