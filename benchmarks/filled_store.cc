@@ -43,7 +43,7 @@ SecretBytes FilledStore::KeyEncryptionKey() {
 FilledStore::FilledStore(const Filling& filling) {
   Open();
   CheckOk(store_->Close());
-  EditClosed([&](Engine& engine) { Fill(engine, filling); });
+  EditClosed([&](Engine& engine, const StoreKeys& keys) { Fill(engine, keys, filling); });
   Open();
 }
 
@@ -58,18 +58,20 @@ void FilledStore::Open() {
   store_ = ValueOf(recovery::Open(options));
 }
 
-void FilledStore::EditClosed(absl::FunctionRef<void(Engine&)> edit) {
+void FilledStore::EditClosed(absl::FunctionRef<void(Engine&, const StoreKeys&)> edit) {
   const LmdbEnvironment::Options options{folder_.path(), false, kMapBytes,
                                          kMapBytes,      8,     kAllTables.size()};
   auto registration = ValueOf(OpenEnvironment::Register(folder_.path(), [] {}));
   auto environment = ValueOf(LmdbEnvironment::Open(options, std::move(registration)));
-  edit(*ValueOf(LmdbEngine::Open(std::move(environment))));
+  const auto engine = ValueOf(LmdbEngine::Open(std::move(environment)));
+  const recovery::Identity identity =
+      ValueOf(recovery::ReadIdentity(*engine, KeyEncryptionKey(), SystemRandom()));
+  engine->KeepRoot(identity.keys->MakeRootHash());
+  edit(*engine, *identity.keys);
 }
 
-void FilledStore::Fill(Engine& engine, const Filling& filling) {
-  const recovery::Identity identity =
-      ValueOf(recovery::ReadIdentity(engine, KeyEncryptionKey(), SystemRandom()));
-  const SessionTable table(*identity.keys);
+void FilledStore::Fill(Engine& engine, const StoreKeys& keys, const Filling& filling) {
+  const SessionTable table(keys);
   const absl::Time end = clock_.Wall();
   absl::Time now = end - filling.sessions * kApart;
   int64_t filled = 0;
@@ -100,7 +102,7 @@ void FilledStore::FillOne(Transaction& transaction, const SessionTable& table,
 
 void FilledStore::UnsayRevocations() {
   CheckOk(store_->Close());
-  EditClosed([](Engine& engine) {
+  EditClosed([](Engine& engine, const StoreKeys&) {
     Write(engine, [](Transaction& transaction) {
       std::vector<std::string> marks;
       CheckOk(

@@ -21,6 +21,7 @@
 #include "batonstore/store/session.h"
 #include "batonstore/store/session_store.h"
 #include "batonstore/store/session_table.h"
+#include "batonstore/store/store_keys.h"
 #include "benchmarks/scratch.h"
 
 namespace batonstore::benchmarks {
@@ -51,8 +52,8 @@ class FilledStore {
 
  private:
   void Open();
-  void EditClosed(absl::FunctionRef<void(Engine&)> edit);
-  void Fill(Engine& engine, const Filling& filling);
+  void EditClosed(absl::FunctionRef<void(Engine&, const StoreKeys&)> edit);
+  void Fill(Engine& engine, const StoreKeys& keys, const Filling& filling);
   void FillOne(Transaction& transaction, const SessionTable& table, const SessionSpec& spec,
                const Fields& fields, absl::Time now);
 

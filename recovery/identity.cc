@@ -44,6 +44,8 @@ absl::Status WriteIdentity(Engine& engine, const SecretBytes& key_encryption_key
                            RandomSource& random) {
   const std::string store_id = RandomBytes(random, kStoreIdBytes);
   const std::string incarnation = RandomBytes(random, kIncarnationBytes);
+  const SecretBytes data_key = RandomSecret(random, kDataKeyBytes);
+  auto root_hash = StoreKeys(data_key, store_id, random).MakeRootHash();
   const auto seal = [&](absl::string_view name, const SecretBytes& secret) {
     return SealUnderKeyEncryptionKey(key_encryption_key, store_id, name, secret, random);
   };
@@ -56,9 +58,11 @@ absl::Status WriteIdentity(Engine& engine, const SecretBytes& key_encryption_key
       {meta::kLastAlias, EncodeNumber(0)},
       {meta::kLastEvent, EncodeNumber(0)},
       {meta::kTime, EncodeNumber(0)},
-      {meta::kDataKey, seal(meta::kDataKey, RandomSecret(random, kDataKeyBytes))},
+      {meta::kDataKey, seal(meta::kDataKey, data_key)},
       {meta::kKeyring, seal(meta::kKeyring, Keyring::Create(random, incarnation).Serialize())},
+      {meta::kRoot, root_hash->Encode(Root{})},
   };
+  engine.KeepRoot(std::move(root_hash));
   absl::Status put;
   const Engine::Outcome outcome = engine.Write([&](Transaction& transaction) {
     for (const auto& [name, value] : rows) {

@@ -30,7 +30,8 @@ constexpr std::array kKnown = {Known{meta::kFormat, kNumberBytes, true},
                                Known{meta::kTime, kNumberBytes, true},
                                Known{meta::kLive, 2 * kNumberBytes, false},
                                Known{meta::kDataKey, 0, true},
-                               Known{meta::kKeyring, 0, true}};
+                               Known{meta::kKeyring, 0, true},
+                               Known{meta::kRoot, 0, true}};
 
 void Note(FindingList& findings, absl::string_view name, absl::string_view what) {
   findings.Add(

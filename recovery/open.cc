@@ -179,6 +179,7 @@ absl::StatusOr<OpenedFolder> OpenFolder(const Options& options, StoreLock::Role 
       opened.identity, ReadIdentity(*opened.engine, opened.key_encryption_key, *options.random));
   if (read_only) return opened;
 
+  opened.engine->KeepRoot(opened.identity.keys->MakeRootHash());
   if (is_short) file.ExtendFile();
   opened.extended = is_short;
   // What an earlier owner's last commit left in the page cache, failed or not, is settled now,

@@ -33,9 +33,9 @@ struct RowCounts {
 //   outbox            without gaps, to the last event; no consumer misses one
 //   meta              the last alias, event, epoch and time are not before what there is; `live`
 //                     counts the live sessions
-// What is not provable is let pass: a row that is an older version of itself in a table without a
-// sealed partner, a missing row of an ended session in `expiries`, a number of `meta` that is too
-// high.
+// What these cannot prove they let pass (a row that is an older version of itself in a table
+// without a sealed partner, a missing row of an ended session in `expiries`, a number of `meta`
+// that is too high): root_check.h notices that.
 //
 // The file's structure must be sound. `progress` is told how many sessions are done.
 RowCounts CheckRows(const StoreFile& store, const MetaRows& meta, const Identity& identity,

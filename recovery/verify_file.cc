@@ -15,6 +15,7 @@
 #include "batonstore/crypto/random.h"
 #include "batonstore/recovery/finding.h"
 #include "batonstore/recovery/meta_check.h"
+#include "batonstore/recovery/root_check.h"
 #include "batonstore/recovery/row_check.h"
 #include "batonstore/recovery/structure_check.h"
 #include "batonstore/recovery/table_rows.h"
@@ -62,6 +63,7 @@ absl::Status CheckRowsOf(const StoreFile& store, const SecretBytes& key_encrypti
         }
       },
       window);
+  CheckRoot(store, meta, *identity->keys, findings);
   report.sessions = counts.sessions;
   report.rows = counts.rows + meta.rows();
   report.rows_checked = true;

@@ -1,6 +1,10 @@
 #include "batonstore/store/engine.h"
 
 #include <new>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "batonstore/base/status_macros.h"
 
 namespace batonstore {
 namespace {
@@ -21,7 +25,44 @@ const Refusals& Refused() {
   return *kRefusals;
 }
 
+// Adds what the transaction has changed to the root row.
+absl::Status MoveRoot(Transaction& transaction, const RootHash& hash, const RowSums& changes) {
+  BATONSTORE_ASSIGN_OR_RETURN(const auto row, transaction.Get(Table::kMeta, meta::kRoot));
+  std::optional<Root> root = row.has_value() ? hash.Decode(*row) : std::nullopt;
+  if (!root.has_value()) {
+    return Refuse(Verdict::kCorrupt, "the root row is missing or was changed; restore a backup");
+  }
+  ++root->sequence;
+  for (const Table table : kAllTables) {
+    TableSum& sum = root->tables[TableIndex(table)];
+    sum.rows += changes.of(table).rows;
+    sum.hash += changes.of(table).hash;
+  }
+  return transaction.Put(Table::kMeta, meta::kRoot, hash.Encode(*root));
+}
+
 }  // namespace
+
+absl::Status Transaction::Put(Table table, absl::string_view key, absl::string_view value) {
+  ++writes_;
+  if (sums_ != nullptr) {
+    BATONSTORE_RETURN_IF_ERROR(Uncount(table, key));
+    sums_->Add(table, key, value);
+  }
+  return DoPut(table, key, value);
+}
+
+absl::StatusOr<bool> Transaction::Delete(Table table, absl::string_view key) {
+  ++writes_;
+  if (sums_ != nullptr) BATONSTORE_RETURN_IF_ERROR(Uncount(table, key));
+  return DoDelete(table, key);
+}
+
+absl::Status Transaction::Uncount(Table table, absl::string_view key) {
+  BATONSTORE_ASSIGN_OR_RETURN(const auto row, Get(table, key));
+  if (row.has_value()) sums_->Remove(table, key, *row);
+  return absl::OkStatus();
+}
 
 Engine::Engine() { Refused(); }
 
@@ -40,6 +81,8 @@ void Engine::Shut(Verdict why) {
   shut_.compare_exchange_strong(open, static_cast<uint8_t>(why), std::memory_order_acq_rel);
 }
 
+void Engine::KeepRoot(std::unique_ptr<const RootHash> hash) { root_hash_ = std::move(hash); }
+
 absl::StatusOr<std::unique_ptr<Snapshot>> Engine::Read() {
   absl::Status usable = Usable();
   if (!usable.ok()) return usable;
@@ -51,7 +94,11 @@ Engine::Outcome Engine::Write(absl::FunctionRef<Decision(Transaction&)> body) {
   try {
     outcome.status = Usable();
     if (!outcome.status.ok()) return outcome;
-    DoWrite(body, outcome);
+    if (root_hash_ == nullptr) {
+      DoWrite(body, outcome);
+    } else {
+      DoWriteWithRoot(body, outcome);
+    }
   } catch (const std::bad_alloc&) {
     if (outcome.fault == Fault::kNone) {
       outcome.fault = outcome.in_commit ? Fault::kUnknown : Fault::kNoMemory;
@@ -59,6 +106,21 @@ Engine::Outcome Engine::Write(absl::FunctionRef<Decision(Transaction&)> body) {
   }
   if (outcome.fault != Fault::kNone && outcome.status.ok()) outcome.status = Refused().no_words;
   return outcome;
+}
+
+void Engine::DoWriteWithRoot(absl::FunctionRef<Decision(Transaction&)> body, Outcome& outcome) {
+  absl::Status moved;
+  const auto body_and_root = [&](Transaction& transaction) {
+    RowSums changes(*root_hash_);
+    transaction.sums_ = &changes;
+    const absl::Cleanup done = [&transaction] { transaction.sums_ = nullptr; };
+    const Decision decision = body(transaction);
+    if (decision == Decision::kAbandon || transaction.fault() != Fault::kNone) return decision;
+    moved = MoveRoot(transaction, *root_hash_, changes);
+    return moved.ok() ? decision : Decision::kAbandon;
+  };
+  DoWrite(body_and_root, outcome);
+  if (outcome.status.ok() && !moved.ok()) outcome.status = std::move(moved);
 }
 
 }  // namespace batonstore

@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/store/root.h"
 #include "batonstore/store/schema.h"
 
 namespace batonstore {
@@ -61,16 +62,10 @@ enum class Fault : uint8_t {
 class Transaction : public Snapshot {
  public:
   // Inserts the row, or replaces its value. Keys have 1 to 511 bytes.
-  absl::Status Put(Table table, absl::string_view key, absl::string_view value) {
-    ++writes_;
-    return DoPut(table, key, value);
-  }
+  absl::Status Put(Table table, absl::string_view key, absl::string_view value);
 
   // True if there was such a row.
-  absl::StatusOr<bool> Delete(Table table, absl::string_view key) {
-    ++writes_;
-    return DoDelete(table, key);
-  }
+  absl::StatusOr<bool> Delete(Table table, absl::string_view key);
 
   // Writes attempted so far: who compares it before and after knows whether something wrote.
   uint64_t writes() const { return writes_; }
@@ -87,8 +82,14 @@ class Transaction : public Snapshot {
   }
 
  private:
+  friend class Engine;
+
+  // Takes the row that is about to be replaced or deleted, if there is one, out of the sums.
+  absl::Status Uncount(Table table, absl::string_view key);
+
   uint64_t writes_ = 0;
   Fault fault_ = Fault::kNone;
+  RowSums* sums_ = nullptr;  // of all that has been changed, where a root row is kept
 };
 
 // Thread-safe.
@@ -104,6 +105,11 @@ class Engine {
   // Makes Usable() say `why` from now on: the first reason stays, but CLOSED is the last word.
   // Takes no lock.
   void Shut(Verdict why);
+
+  // From now on each write moves the root row, which there must be, along with what it changes; one
+  // that finds it damaged is CORRUPT and changes nothing.
+  // REQUIRES: nothing is being written. Call it before the first write.
+  void KeepRoot(std::unique_ptr<const RootHash> hash);
 
   // A snapshot of what is committed. End it soon: it keeps old pages alive. A thread that holds one
   // must neither take another nor write: growing waits for all snapshots to end.
@@ -148,7 +154,10 @@ class Engine {
   virtual void DoWrite(absl::FunctionRef<Decision(Transaction&)> body, Outcome& outcome) = 0;
 
  private:
+  void DoWriteWithRoot(absl::FunctionRef<Decision(Transaction&)> body, Outcome& outcome);
+
   std::atomic<uint8_t> shut_{0};  // a Verdict, or 0
+  std::unique_ptr<const RootHash> root_hash_;
 };
 
 }  // namespace batonstore

@@ -85,6 +85,7 @@ inline constexpr absl::string_view kTime = "time";             // us since 1970 
 inline constexpr absl::string_view kClosed = "closed";         // the epoch last closed in order
 inline constexpr absl::string_view kDataKey = "data_key";      // sealed: 32 bytes
 inline constexpr absl::string_view kKeyring = "keyring";       // sealed: crypto/keyring.h
+inline constexpr absl::string_view kRoot = "root";             // sums of all tables: root.h
 }  // namespace meta
 
 }  // namespace batonstore

@@ -60,7 +60,12 @@ StoreKeys::StoreKeys(const SecretBytes& data_key, absl::string_view store_id, Ra
           DeriveKey(data_key, store_id, "batonstore/1 principals", KeyedHash::kKeySize)),
       database_hash_(DeriveKey(data_key, store_id, "batonstore/1 databases", KeyedHash::kKeySize)),
       idempotency_hash_(
-          DeriveKey(data_key, store_id, "batonstore/1 idempotency keys", KeyedHash::kKeySize)) {}
+          DeriveKey(data_key, store_id, "batonstore/1 idempotency keys", KeyedHash::kKeySize)),
+      root_key_(DeriveKey(data_key, store_id, "batonstore/1 root", KeyedHash::kKeySize)) {}
+
+std::unique_ptr<const RootHash> StoreKeys::MakeRootHash() const {
+  return std::make_unique<const RootHash>(root_key_);
+}
 
 uint64_t StoreKeys::HashIdempotencyKey(absl::string_view principal, absl::string_view key) const {
   return idempotency_hash_(absl::StrCat(EncodeNumber(principal.size()), principal, key));

@@ -4,6 +4,7 @@
 #define BATONSTORE_STORE_STORE_KEYS_H_
 
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -13,6 +14,7 @@
 #include "batonstore/crypto/random.h"
 #include "batonstore/crypto/sealer.h"
 #include "batonstore/crypto/secret_bytes.h"
+#include "batonstore/store/root.h"
 #include "batonstore/store/schema.h"
 
 namespace batonstore {
@@ -60,6 +62,9 @@ class StoreKeys {
   uint64_t HashDatabase(absl::string_view database) const { return database_hash_(database); }
   uint64_t HashIdempotencyKey(absl::string_view principal, absl::string_view key) const;
 
+  // For the root row.
+  std::unique_ptr<const RootHash> MakeRootHash() const;
+
  private:
   const std::string store_id_;
   const Sealer rows_;
@@ -67,6 +72,7 @@ class StoreKeys {
   const KeyedHash principal_hash_;
   const KeyedHash database_hash_;
   const KeyedHash idempotency_hash_;
+  const SecretBytes root_key_;
 };
 
 }  // namespace batonstore

@@ -52,6 +52,7 @@ using ::batonstore::testing::IsOk;
 using ::batonstore::testing::LastingSpec;
 using ::batonstore::testing::MakeFullStore;
 using ::batonstore::testing::ReadFile;
+using ::batonstore::testing::RootRow;
 using ::batonstore::testing::TempDir;
 using ::testing::HasSubstr;
 
@@ -62,6 +63,12 @@ struct Row {
 
   std::string ToString() const {
     return absl::StrCat(TableName(table), " ", absl::BytesToHexString(key));
+  }
+
+  // The root row notices whatever is done to the others. So it is moved along, where the other
+  // checks are to show what they notice by themselves.
+  RootRow root_row() const {
+    return table == Table::kMeta && key == meta::kRoot ? RootRow::kLeft : RootRow::kMoved;
   }
 };
 
@@ -109,9 +116,10 @@ class VerifyTest : public ::testing::Test {
   // A copy of the store with these rows changed.
   class Edited {
    public:
-    explicit Edited(const std::function<void(Transaction&)>& edit) {
+    explicit Edited(const std::function<void(Transaction&)>& edit,
+                    RootRow root_row = RootRow::kMoved) {
       fs::copy(Original(), path(), fs::copy_options::recursive);
-      EditRows(path(), edit);
+      EditRows(path(), edit, root_row);
     }
     std::string path() const { return folder_ / "edited"; }
 
@@ -217,9 +225,11 @@ TEST_F(VerifyTest, ARowThatIsGoneIsMissed) {
   };
   for (const Row& row : rows_) {
     SCOPED_TRACE(row.ToString());
-    const Edited edited([&](Transaction& transaction) {
-      ASSERT_THAT(transaction.Delete(row.table, row.key), IsOk());
-    });
+    const Edited edited(
+        [&](Transaction& transaction) {
+          ASSERT_THAT(transaction.Delete(row.table, row.key), IsOk());
+        },
+        row.root_row());
     if (row.table == Table::kMeta && row.key == meta::kFormat) {
       EXPECT_THAT(Verify({.directory = edited.path()}), HasVerdict(Verdict::kWrongFormat));
     } else if (row.table == Table::kMeta && row.key == meta::kStoreId) {
@@ -259,9 +269,11 @@ TEST_F(VerifyTest, AValueThatIsChangedIsFound) {
     const size_t at = random() % (is_population ? 8 : value.size());
     value[at] = static_cast<char>(value[at] ^ (1 << random() % 8));
     SCOPED_TRACE(absl::StrCat(row.ToString(), " byte ", at));
-    const Edited edited([&](Transaction& transaction) {
-      ASSERT_THAT(transaction.Put(row.table, row.key, value), IsOk());
-    });
+    const Edited edited(
+        [&](Transaction& transaction) {
+          ASSERT_THAT(transaction.Put(row.table, row.key, value), IsOk());
+        },
+        row.root_row());
     if (is_population) {
       EXPECT_FALSE(VerifyQuietly(edited.path(), 1).is_sound());
       const VerifyReport report = VerifyQuietly(edited.path());
@@ -292,10 +304,12 @@ TEST_F(VerifyTest, ARowThatIsMovedIsFound) {
     key[at] = static_cast<char>(key[at] ^ (1 << random() % 8));
     if (HasRow(row.table, key)) continue;  // then it is rather gone
     SCOPED_TRACE(absl::StrCat(row.ToString(), " byte ", at));
-    const Edited edited([&](Transaction& transaction) {
-      ASSERT_THAT(transaction.Delete(row.table, row.key), IsOk());
-      ASSERT_THAT(transaction.Put(row.table, key, row.value), IsOk());
-    });
+    const Edited edited(
+        [&](Transaction& transaction) {
+          ASSERT_THAT(transaction.Delete(row.table, row.key), IsOk());
+          ASSERT_THAT(transaction.Put(row.table, key, row.value), IsOk());
+        },
+        row.root_row());
     if (row.table == Table::kMeta && (row.key == meta::kFormat || row.key == meta::kStoreId)) {
       const auto report = Verify({.directory = edited.path()});
       EXPECT_TRUE(!report.ok() || !report->is_sound());
@@ -306,6 +320,62 @@ TEST_F(VerifyTest, ARowThatIsMovedIsFound) {
       EXPECT_FALSE(report.is_sound());
     }
   }
+}
+
+// ---- What only the root row tells.
+
+TEST_F(VerifyTest, WhateverIsDoneBehindTheRootRowIsFound) {
+  for (const Row& row : rows_) {
+    SCOPED_TRACE(row.ToString());
+    const auto is_found = [&](const std::function<void(Transaction&)>& edit) {
+      const Edited edited(edit, RootRow::kLeft);
+      const auto report =
+          VerifyQuietFile(edited.path() + "/data.mdb", Key(), SystemClock(), nullptr);
+      return !report.ok() || !report->is_sound();
+    };
+    EXPECT_TRUE(is_found([&](Transaction& transaction) {
+      ASSERT_THAT(transaction.Delete(row.table, row.key), IsOk());
+    }));
+    EXPECT_TRUE(is_found([&](Transaction& transaction) {
+      ASSERT_THAT(transaction.Put(row.table, row.key, row.value + "!"), IsOk());
+    }));
+    EXPECT_TRUE(is_found([&](Transaction& transaction) {
+      ASSERT_THAT(transaction.Put(row.table, row.key + "!", row.value), IsOk());
+    }));
+  }
+}
+
+// Its seal is good, and no other table says anything about what it holds.
+TEST_F(VerifyTest, ARowThatIsOlderThanTheRestIsFound) {
+  TempDir folder;
+  const std::string directory = folder / "store";
+  Row old{Table::kAttributes, "", ""};
+  {
+    ASSERT_OK_AND_ASSIGN(const auto store, Open({.directory = directory}));
+    ASSERT_OK_AND_ASSIGN(const Session session, store->sessions().ReserveAndCreate(LastingSpec()));
+    ASSERT_THAT(store->sessions().Merge(session.alias, {{"role", Change::Set("admin")}}), IsOk());
+    old.key = session.alias.ToKey() + "role";
+    EXPECT_THAT(store->Close(), IsOk());
+    EditRows(directory, [&](Transaction& transaction) {
+      ASSERT_OK_AND_ASSIGN(const auto value, transaction.Get(old.table, old.key));
+      ASSERT_TRUE(value.has_value());
+      old.value = std::string(*value);
+    });
+    ASSERT_OK_AND_ASSIGN(const auto again, Open({.directory = directory}));
+    ASSERT_THAT(again->sessions().Merge(session.alias, {{"role", Change::Set("guest")}}), IsOk());
+  }
+  const auto verify = [&directory] { return Verify({.directory = directory}); };
+  ASSERT_OK_AND_ASSIGN(const VerifyReport before, verify());
+  ASSERT_THAT(before.ToStatus(), IsOk());
+  EditRows(
+      directory,
+      [&](Transaction& transaction) {
+        ASSERT_THAT(transaction.Put(old.table, old.key, old.value), IsOk());
+      },
+      RootRow::kLeft);
+  ASSERT_OK_AND_ASSIGN(const VerifyReport report, verify());
+  ASSERT_EQ(report.damages, 1u) << report.ToStatus();
+  EXPECT_EQ(report.findings[0].table, TableName(Table::kAttributes));
 }
 
 // ---- Rows that are too much.

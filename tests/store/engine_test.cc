@@ -2,17 +2,22 @@
 
 #include "batonstore/store/engine.h"
 
+#include <array>
 #include <functional>
 #include <map>
 #include <memory>
 #include <new>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "batonstore/crypto/hash.h"
+#include "batonstore/crypto/secret_bytes.h"
 #include "batonstore/store/memory_engine.h"
 #include "batonstore/store/number.h"
+#include "batonstore/store/root.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "rapidcheck/gtest.h"
@@ -348,7 +353,82 @@ TEST_P(EngineTest, BehavesLikeAnOrderedMap) {
   EXPECT_EQ(*Read()->Count(Table::kSessions), 0u);
 }
 
+// ---- The root row.
+
+SecretBytes RootKey() { return SecretBytes(std::string(KeyedHash::kKeySize, 'k')); }
+
+class EngineRootTest : public EngineTest {
+ protected:
+  void SetUp() override {
+    EngineTest::SetUp();
+    Put(std::string(meta::kRoot), RootHash(RootKey()).Encode(Root{}), Table::kMeta);
+    engine().KeepRoot(std::make_unique<const RootHash>(RootKey()));
+  }
+
+  Root Said() {
+    return RootHash(RootKey()).Decode(*Get(std::string(meta::kRoot), Table::kMeta)).value();
+  }
+
+  // Adds up what is there.
+  std::array<TableSum, kAllTables.size()> Found() {
+    const RootHash hash(RootKey());
+    RowSums sums(hash);
+    std::array<TableSum, kAllTables.size()> found;
+    const auto snapshot = Read();
+    for (const Table table : kAllTables) {
+      for (const auto& [key, value] : Up(*snapshot, "", table)) sums.Add(table, key, value);
+      found[TableIndex(table)] = sums.of(table);
+    }
+    return found;
+  }
+};
+
+TEST_P(EngineRootTest, IsMovedByEveryWrite) {
+  Put("a", "1");
+  Put("b", "2");
+  Put("a", "3");
+  Put("a", "4", Table::kTurns);
+  Commit([](Transaction& transaction) {
+    EXPECT_THAT(transaction.Delete(Table::kSessions, "b"), IsOk());
+    EXPECT_THAT(transaction.Delete(Table::kSessions, "not there"), IsOk());
+    EXPECT_THAT(transaction.Put(Table::kSessions, "c", "5"), IsOk());
+    EXPECT_THAT(transaction.Put(Table::kSessions, "c", "6"), IsOk());
+  });
+  EXPECT_EQ(Said().sequence, 5u);
+  EXPECT_EQ(Said().tables, Found());
+  EXPECT_EQ(Said().tables[TableIndex(Table::kSessions)].rows, 2u);
+}
+
+TEST_P(EngineRootTest, StaysWhenNothingIsCommitted) {
+  Put("a", "1");
+  const Root before = Said();
+  const Engine::Outcome outcome = engine().Write([](Transaction& transaction) {
+    EXPECT_THAT(transaction.Put(Table::kSessions, "b", "2"), IsOk());
+    return Decision::kAbandon;
+  });
+  EXPECT_THAT(outcome.status, IsOk());
+  EXPECT_EQ(Said(), before);
+}
+
+TEST_P(EngineRootTest, WhenItIsDamagedNothingIsWritten) {
+  Put("a", "1");
+  std::string changed = *Get(std::string(meta::kRoot), Table::kMeta);
+  changed.back() = static_cast<char>(changed.back() ^ 1);
+  const Engine::Outcome damaged = engine().Write([&](Transaction& transaction) {
+    EXPECT_THAT(transaction.Put(Table::kSessions, "b", "2"), IsOk());
+    EXPECT_THAT(transaction.Put(Table::kMeta, meta::kRoot, changed), IsOk());
+    return Decision::kCommit;
+  });
+  EXPECT_THAT(damaged.status, HasVerdict(Verdict::kCorrupt));
+  EXPECT_EQ(damaged.fault, Fault::kNone);
+  EXPECT_EQ(Get("b"), std::nullopt);
+  EXPECT_EQ(Said().tables, Found());
+}
+
 INSTANTIATE_TEST_SUITE_P(Engines, EngineTest,
+                         ::testing::Values(Kind{"Memory", &MakeMemory}, Kind{"Lmdb", &MakeLmdb}),
+                         [](const auto& kind) { return kind.param.name; });
+INSTANTIATE_TEST_SUITE_P(Engines, EngineRootTest,
                          ::testing::Values(Kind{"Memory", &MakeMemory}, Kind{"Lmdb", &MakeLmdb}),
                          [](const auto& kind) { return kind.param.name; });
 

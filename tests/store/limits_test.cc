@@ -630,6 +630,7 @@ TEST_F(LimitEventsTest, ARefusalWritesItsEventAndNothingElse) {
     (*rows)[TableIndex(Table::kOutbox)].clear();
     (*rows)[TableIndex(Table::kMeta)].erase(std::string(meta::kLastEvent));
     (*rows)[TableIndex(Table::kMeta)].erase(std::string(meta::kTime));
+    (*rows)[TableIndex(Table::kMeta)].erase(std::string(meta::kRoot));
   }
   EXPECT_TRUE(after == before);
 }

@@ -9,6 +9,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "batonstore/crypto/random.h"
+#include "batonstore/crypto/secret_bytes.h"
+#include "batonstore/recovery/identity.h"
+#include "batonstore/recovery/key_file.h"
 #include "batonstore/store/lmdb_engine.h"
 #include "batonstore/store/lmdb_environment.h"
 #include "batonstore/store/open_environments.h"
@@ -100,11 +104,17 @@ void CopyAsACrashWouldLeaveIt(const std::string& from, const std::string& to) {
   }
 }
 
-void EditRows(const std::string& directory, const std::function<void(Transaction&)>& edit) {
+void EditRows(const std::string& directory, const std::function<void(Transaction&)>& edit,
+              RootRow root_row) {
   const LmdbEnvironment::Options options{directory, false, 1 << 30, 1 << 30, 8, kAllTables.size()};
   auto registration = OrDie(OpenEnvironment::Register(directory, [] {}));
   auto environment = OrDie(LmdbEnvironment::Open(options, std::move(registration)));
   auto engine = OrDie(LmdbEngine::Open(std::move(environment)));
+  if (root_row == RootRow::kMoved) {
+    const SecretBytes key = OrDie(recovery::KeyFromFile(directory + "/key")());
+    engine->KeepRoot(
+        OrDie(recovery::ReadIdentity(*engine, key, SystemRandom())).keys->MakeRootHash());
+  }
   const Engine::Outcome outcome = engine->Write([&](Transaction& transaction) {
     edit(transaction);
     return Engine::Decision::kCommit;

@@ -35,8 +35,11 @@ DataFilePages ReadPages(const std::string& directory);
 // committed is there, the note of an orderly end is not.
 void CopyAsACrashWouldLeaveIt(const std::string& from, const std::string& to);
 
-// Changes the rows of a store that nobody has open, behind its back.
-void EditRows(const std::string& directory, const std::function<void(Transaction&)>& edit);
+// Changes the rows of a store that nobody has open, behind its back. The root row is moved along,
+// as if the store had done it, or left as it is. The key is the store's own key file.
+enum class RootRow { kMoved, kLeft };
+void EditRows(const std::string& directory, const std::function<void(Transaction&)>& edit,
+              RootRow root_row = RootRow::kMoved);
 
 }  // namespace batonstore::testing
 
