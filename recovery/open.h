@@ -84,7 +84,7 @@ struct Options {
   // Owners only. By default never, after a crash too: opening costs O(reserved) then, and a crash,
   // of the process or of the machine, does not damage the file. That is what LMDB's commits are
   // for, and what the tests show; disks and people damage files, at any time. To look at the file
-  // takes some 3 us a session, which a service that was killed would have to wait for each time.
+  // takes some 4 us a session, which a service that was killed would have to wait for each time.
   // Always is for files that have been away: copied, restored, on a disk that is not trusted.
   Verification verify = Verification::kNever;
 

@@ -46,7 +46,7 @@ struct VerifyRequest {
 // the file only once the two meta pages, which is all that it touches for that, have been found
 // sound. So whatever the file holds, this ends, without a signal, with a report or a verdict.
 //
-// Cost: reads each page in use about twice and opens every seal, on the calling thread: some 3 us a
+// Cost: reads each page in use about twice and opens every seal, on the calling thread: some 4 us a
 // session, and more than linear beyond a few million (index_check.h). Memory: at most 110 MiB for
 // the window of sessions, a bit for each page of the file, and the largest row.
 // An owner keeps the pages of the snapshot until this is done: its file grows by what it writes

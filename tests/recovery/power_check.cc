@@ -12,8 +12,11 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "batonstore/base/clock.h"
+#include "batonstore/crypto/secret_bytes.h"
+#include "batonstore/recovery/key_file.h"
 #include "batonstore/recovery/open.h"
-#include "batonstore/recovery/structure_check.h"
+#include "batonstore/recovery/verify_file.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/scripted_keys.h"
 
@@ -140,16 +143,11 @@ void StateFolder::Spoil(LockFile lock_file) {
 // ---- The check ----
 
 std::string CheckWhole(const std::string& folder) {
-  constexpr off_t kTransactionAt = 144;  // in a meta page: the id of its commit
-  const std::string path = folder + "/data.mdb";
-  const ScopedFd fd(path, O_RDONLY);
-  uint64_t last = 0;
-  for (const off_t page : {0, 4096}) {
-    uint64_t id = 0;
-    Require(pread(fd.get(), &id, sizeof(id), page + kTransactionAt) == ssize_t{sizeof(id)});
-    last = std::max(last, id);
-  }
-  const absl::Status sound = recovery::CheckStructure(path, last);
+  const absl::StatusOr<SecretBytes> key = recovery::KeyFromFile(folder + "/key")();
+  if (!key.ok()) return key.status().ToString();
+  const absl::StatusOr<recovery::VerifyReport> report =
+      recovery::VerifyQuietFile(folder + "/data.mdb", *key, SystemClock(), nullptr);
+  const absl::Status sound = report.ok() ? report->ToStatus() : report.status();
   return sound.ok() ? "" : sound.ToString();
 }
 
