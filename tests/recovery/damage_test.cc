@@ -17,7 +17,6 @@
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <random>
@@ -31,14 +30,12 @@
 #include "absl/time/time.h"
 #include "batonstore/base/verdict.h"
 #include "batonstore/recovery/open.h"
-#include "batonstore/recovery/page_file.h"
-#include "batonstore/recovery/structure_check.h"
-#include "batonstore/recovery/table_rows.h"
 #include "batonstore/recovery/verify_file.h"
 #include "batonstore/store/number.h"
 #include "batonstore/store/schema.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/recovery/file_rows.h"
 #include "tests/support/full_store.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/store_folder.h"
@@ -51,9 +48,11 @@ namespace fs = std::filesystem;
 
 using ::batonstore::testing::DataFilePages;
 using ::batonstore::testing::EditRows;
+using ::batonstore::testing::FileRows;
 using ::batonstore::testing::IsOk;
 using ::batonstore::testing::MakeFullStore;
 using ::batonstore::testing::ReadFile;
+using ::batonstore::testing::ReadFileRows;
 using ::batonstore::testing::ReadPages;
 using ::batonstore::testing::RootRow;
 using ::batonstore::testing::TempDir;
@@ -75,9 +74,6 @@ struct Flags {
 };
 Flags flags;
 
-// All rows of a store, by table and key.
-using Rows = std::map<std::pair<Table, std::string>, std::string>;
-
 class DamageTest : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
@@ -92,7 +88,7 @@ class DamageTest : public ::testing::Test {
     original_ = ReadFile(Data(*folder_ / "store")).substr(0, (pages_.last + 1) * pages_.page_size);
     stale_ = stale_.substr(0, original_.size());
     key_ = new SecretBytes(*KeyFromFile(*folder_ / "store" + "/key")());
-    rows_ = *ReadRows(Data(*folder_ / "store"));
+    rows_ = *ReadFileRows(Data(*folder_ / "store"));
     printf("seed %llu, %zu pages of which %zu free, %zu rows\n",
            static_cast<unsigned long long>(flags.seed), original_.size() / pages_.page_size,
            pages_.free.size(), rows_.size());
@@ -103,30 +99,6 @@ class DamageTest : public ::testing::Test {
   }
 
   static std::string Data(const std::string& directory) { return directory + "/data.mdb"; }
-
-  // What the file says to whoever reads it; nothing if it cannot be read.
-  static std::optional<Rows> ReadRows(const std::string& path) {
-    const auto file = PageFile::Open(path);
-    if (!file.ok()) return std::nullopt;
-    const auto meta = (*file)->ReadLastMeta();
-    if (!meta.ok()) return std::nullopt;
-    FindingList findings(1);
-    const Structure structure = CheckStructure(**file, *meta, findings, [](uint64_t) {});
-    StoreFile store{**file, {}};
-    Rows rows;
-    for (const auto& [name, tree] : structure.tables) {
-      for (const Table table : kAllTables) {
-        if (TableName(table) != name) continue;
-        store.trees[TableIndex(table)] = tree;
-        TableRows reader(store, table, findings);
-        while (reader.Next()) {
-          rows[{table, std::string(reader.key())}] = std::string(reader.value());
-        }
-      }
-    }
-    if (findings.total() > 0) return std::nullopt;
-    return rows;
-  }
 
   // Each damaged file has its turn in the same place.
   DamageTest() : fd_(open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600)) {
@@ -174,7 +146,7 @@ class DamageTest : public ::testing::Test {
 
   // REQUIRES: verification has called the file sound.
   void ExpectHarmless() {
-    const std::optional<Rows> now = ReadRows(path_);
+    const std::optional<FileRows> now = ReadFileRows(path_);
     ASSERT_TRUE(now.has_value());
     EXPECT_TRUE(*now == rows_) << "a row reads otherwise, and verification is content";
     if (harmless_++ % kAskLmdb == 0) ExpectLmdbAgrees();
@@ -187,7 +159,7 @@ class DamageTest : public ::testing::Test {
     fs::copy_file(path_, Data(directory), fs::copy_options::overwrite_existing);
     for (int commit = 0; commit < 2; ++commit) {
       const auto put_all_again = [](Transaction& transaction) {
-        Rows read;
+        FileRows read;
         for (const Table table : kAllTables) {
           EXPECT_THAT(transaction.ScanUp(table, "",
                                          [&](absl::string_view key, absl::string_view value) {
@@ -236,7 +208,7 @@ class DamageTest : public ::testing::Test {
   static inline std::string stale_;
   static inline DataFilePages pages_;
   static inline SecretBytes* key_ = nullptr;
-  static inline Rows rows_;
+  static inline FileRows rows_;
 
   TempDir scratch_;
   const std::string path_ = scratch_ / "data.mdb";

@@ -1,0 +1,31 @@
+#include "tests/recovery/file_rows.h"
+
+#include "batonstore/recovery/finding.h"
+#include "batonstore/recovery/page_file.h"
+#include "batonstore/recovery/structure_check.h"
+#include "batonstore/recovery/table_rows.h"
+
+namespace batonstore::testing {
+
+std::optional<FileRows> ReadFileRows(const std::string& path) {
+  const auto file = recovery::PageFile::Open(path);
+  if (!file.ok()) return std::nullopt;
+  const auto meta = (*file)->ReadLastMeta();
+  if (!meta.ok()) return std::nullopt;
+  recovery::FindingList findings(1);
+  const auto structure = recovery::CheckStructure(**file, *meta, findings, [](uint64_t) {});
+  recovery::StoreFile store{**file, {}};
+  FileRows rows;
+  for (const auto& [name, tree] : structure.tables) {
+    for (const Table table : kAllTables) {
+      if (TableName(table) != name) continue;
+      store.trees[TableIndex(table)] = tree;
+      recovery::TableRows reader(store, table, findings);
+      while (reader.Next()) rows[{table, std::string(reader.key())}] = std::string(reader.value());
+    }
+  }
+  if (findings.total() > 0) return std::nullopt;
+  return rows;
+}
+
+}  // namespace batonstore::testing

@@ -1,0 +1,23 @@
+// What a store's file says, read past LMDB.
+
+#ifndef BATONSTORE_TESTS_RECOVERY_FILE_ROWS_H_
+#define BATONSTORE_TESTS_RECOVERY_FILE_ROWS_H_
+
+#include <map>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "batonstore/store/schema.h"
+
+namespace batonstore::testing {
+
+// All rows, by table and key.
+using FileRows = std::map<std::pair<Table, std::string>, std::string>;
+
+// Nothing if the file cannot be read. REQUIRES: nobody writes it.
+std::optional<FileRows> ReadFileRows(const std::string& path);
+
+}  // namespace batonstore::testing
+
+#endif  // BATONSTORE_TESTS_RECOVERY_FILE_ROWS_H_
