@@ -36,12 +36,14 @@ inline constexpr uint64_t kNever = std::numeric_limits<uint64_t>::max();
 
 // One operation of a history. Both stamps come from one counter that only rises: an operation that
 // was answered before another was invoked took effect before it. What was never answered may have
-// taken effect at any moment after its invocation, or not at all.
+// taken effect at any moment after its invocation, or not at all; but if the process that was at it
+// died, then before that or not at all, and wholly.
 template <typename Operation>
 struct HistoryEntry {
   Operation operation{};  // the call, and its answer if it has one
   uint64_t invoked = 0;
   uint64_t answered = kNever;  // greater than `invoked`
+  uint64_t lost = kNever;      // of what was never answered: when its process died, after `invoked`
 };
 
 // Writes down what several threads do. Its counter puts the threads in an order that
@@ -131,11 +133,12 @@ LinearizabilityResult<State> CheckLinearizable(const State& initial,
     State state;
     size_t next = 0;                 // index into `by_invocation`
     uint64_t first_answer = kNever;  // of the entries before that, those not on the path
+    uint64_t last_invoked = 0;       // of the entries on the path
   };
 
   size_t missing = 0;  // entries with an answer that are not on the path
   for (const HistoryEntry<Operation>& entry : history) {
-    if (entry.answered <= entry.invoked) {
+    if (entry.answered <= entry.invoked || entry.lost <= entry.invoked) {
       std::fprintf(stderr, "CheckLinearizable: an operation was answered before it was invoked\n");
       std::abort();
     }
@@ -167,7 +170,7 @@ LinearizabilityResult<State> CheckLinearizable(const State& initial,
     if (history[index].answered != kNever) ++missing;
   };
   // Makes `state`, at the end of the path, the configuration at hand; false if there is no use.
-  const auto visit = [&](State state) {
+  const auto visit = [&](State state, uint64_t last_invoked) {
     Name name = fingerprint(std::as_const(state));
     if (!visited.emplace(on_path, name).second) return false;
     if (result.visited == search.max_visited) {
@@ -185,11 +188,11 @@ LinearizabilityResult<State> CheckLinearizable(const State& initial,
       if (names_of_finals.insert(std::move(name)).second) result.finals.push_back(state);
       done = !search.all_finals;
     }
-    stack.push_back({.state = std::move(state)});
+    stack.push_back({.state = std::move(state), .last_invoked = last_invoked});
     return true;
   };
 
-  visit(initial);
+  visit(initial, /*last_invoked=*/0);
   while (!done && !stack.empty()) {
     Frame& frame = stack.back();
     // What was invoked after an answer that is still missing has to wait for it, and so do all that
@@ -202,11 +205,14 @@ LinearizabilityResult<State> CheckLinearizable(const State& initial,
     }
     const size_t index = by_invocation[frame.next++];
     if (on_path[index] != 0) continue;
-    frame.first_answer = std::min(frame.first_answer, history[index].answered);
+    const HistoryEntry<Operation>& entry = history[index];
+    frame.first_answer = std::min(frame.first_answer, entry.answered);
+    if (entry.lost < frame.last_invoked) continue;  // something later has taken effect already
     State state = frame.state;
-    if (!apply(state, history[index].operation)) continue;
+    if (!apply(state, entry.operation)) continue;
+    const uint64_t last_invoked = std::max(frame.last_invoked, entry.invoked);
     step(index);
-    if (!visit(std::move(state))) step_back();
+    if (!visit(std::move(state), last_invoked)) step_back();
   }
   return result;
 }

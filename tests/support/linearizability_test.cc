@@ -108,12 +108,19 @@ Entry Unanswered(Operation operation, uint64_t invoked) {
   return {operation, invoked};
 }
 
+// Nor could it come any more: whoever was at it died.
+Entry Lost(Operation operation, uint64_t invoked, uint64_t lost) {
+  operation.answer = std::nullopt;
+  return {operation, invoked, kNever, lost};
+}
+
 void showValue(const Entry& entry, std::ostream& out) {
   static constexpr const char* kNames[] = {"Read", "Write", "Increment", "Push", "Pop"};
   out << kNames[static_cast<int>(entry.operation.what)] << "(" << entry.operation.argument << ")";
   if (entry.operation.answer.has_value()) out << " = " << *entry.operation.answer;
   out << " [" << entry.invoked << ", ";
   if (entry.answered != kNever) out << entry.answered;
+  if (entry.lost != kNever) out << "lost at " << entry.lost;
   out << "]";
 }
 
@@ -199,6 +206,31 @@ TEST(RegisterHistoryTest, UnansweredWriteHappenedOrNot) {
   EXPECT_FALSE(Linearizable<Register>({{Read(1), 0, 1}, Unanswered(Write(1), 2)}));
 }
 
+TEST(RegisterHistoryTest, LostWriteHappenedBeforeOrNot) {
+  const Entry write = Lost(Write(1), 0, 3);
+  EXPECT_TRUE(Linearizable<Register>({write, {Read(0), 1, 2}, {Read(0), 4, 5}}));
+  EXPECT_TRUE(Linearizable<Register>({write, {Read(1), 1, 2}, {Read(1), 4, 5}}));
+  EXPECT_TRUE(Linearizable<Register>({write, {Read(0), 1, 2}, {Read(1), 4, 5}}));
+  EXPECT_THAT(Finals<Register>({write, {Read(0), 1, 2}}), UnorderedElementsAre(0, 1));
+  EXPECT_THAT(Finals<Register>({write, {Read(1), 4, 5}}), ElementsAre(1));
+  EXPECT_THAT(Finals<Register>({write, {Read(0), 4, 5}}), ElementsAre(0));
+}
+
+TEST(RegisterHistoryTest, LostWriteDoesNotHappenLate) {
+  const Entry write = Lost(Write(1), 0, 3);
+  EXPECT_FALSE(Linearizable<Register>({write, {Read(0), 4, 5}, {Read(1), 6, 7}}));
+  EXPECT_TRUE(  // unlike one that may still be under way
+      Linearizable<Register>({Unanswered(Write(1), 0), {Read(0), 4, 5}, {Read(1), 6, 7}}));
+  // Nor is it undone, if it has happened.
+  EXPECT_FALSE(Linearizable<Register>({write, {Read(1), 4, 5}, {Read(0), 6, 7}}));
+  EXPECT_FALSE(Linearizable<Register>({write, {Read(1), 1, 2}, {Read(0), 4, 5}}));
+  // What overlaps the death may be on either side of it.
+  EXPECT_TRUE(Linearizable<Register>({write, {Read(0), 2, 4}, {Read(1), 5, 6}}));
+  // A later life's write is the last.
+  EXPECT_THAT(Finals<Register>({write, {Write(2), 4, 5}}), ElementsAre(2));
+  EXPECT_THAT(Finals<Register>({write, Lost(Write(2), 4, 5), {Write(3), 6, 7}}), ElementsAre(3));
+}
+
 TEST(RegisterHistoryTest, FinalStates) {
   EXPECT_THAT(Finals<Register>({{Write(1), 0, 1}, {Write(2), 2, 3}}), ElementsAre(2));
   EXPECT_THAT(Finals<Register>({{Write(1), 0, 2}, {Write(2), 1, 3}}), UnorderedElementsAre(1, 2));
@@ -277,6 +309,17 @@ TEST(QueueHistoryTest, UnansweredPopMayHaveTakenAnElement) {
   EXPECT_TRUE(Linearizable<Queue>({one, pop, {Pop(1), 3, 4}}));
   EXPECT_TRUE(Linearizable<Queue>({one, pop, {Pop(kEmpty), 3, 4}}));
   EXPECT_FALSE(Linearizable<Queue>({one, pop, {Pop(kEmpty), 3, 4}, {Pop(1), 5, 6}}));
+}
+
+TEST(QueueHistoryTest, LostOperationHappensAsAWhole) {
+  const Entry one = {Push(1), 0, 1};
+  const Entry pop = Lost(Pop(kEmpty), 2, 4);
+  const Entry push = Lost(Push(2), 3, 4);
+  EXPECT_THAT(Finals<Queue>({one, pop, push}),
+              UnorderedElementsAre(ElementsAre(1), ElementsAre(2), ElementsAre(1, 2), IsEmpty()));
+  EXPECT_TRUE(Linearizable<Queue>({one, pop, push, {Pop(2), 5, 6}, {Pop(kEmpty), 7, 8}}));
+  EXPECT_FALSE(Linearizable<Queue>({one, pop, push, {Pop(2), 5, 6}, {Pop(1), 7, 8}}));
+  EXPECT_FALSE(Linearizable<Queue>({one, pop, push, {Pop(kEmpty), 5, 6}, {Pop(2), 7, 8}}));
 }
 
 // ---- The search ----
@@ -358,6 +401,7 @@ TEST(LinearizabilityTest, LongHistory) {
 
 TEST(LinearizabilityDeathTest, AnswerBeforeTheInvocation) {
   EXPECT_DEATH(Check<Register>({{Read(0), 2, 1}}), "answered before it was invoked");
+  EXPECT_DEATH(Check<Register>({Lost(Write(0), 2, 1)}), "answered before it was invoked");
 }
 
 // ---- Beside a checker that tries every order ----
@@ -371,7 +415,8 @@ struct Truth {
 bool KeepsToStamps(const History& history, const std::vector<size_t>& order) {
   for (size_t i = 0; i < order.size(); ++i) {
     for (size_t j = i + 1; j < order.size(); ++j) {
-      if (history[order[j]].answered < history[order[i]].invoked) return false;
+      const Entry& later = history[order[j]];
+      if (std::min(later.answered, later.lost) < history[order[i]].invoked) return false;
     }
   }
   return true;
@@ -414,17 +459,18 @@ struct Draw {
   uint64_t early;  // how long before it took effect it was invoked
   uint64_t late;   // how long after it took effect it was answered
   int fate;        // 0: it was not answered, 1: nor did it take effect, others: it was answered
+  bool lost;       // if it was not answered: `late` after that moment, it could not be any more
 };
 
 void showValue(const Draw& draw, std::ostream& out) {
   out << "{" << draw.second << ", " << draw.argument << ", " << draw.early << ", " << draw.late
-      << ", " << draw.fate << "}";
+      << ", " << draw.fate << ", " << draw.lost << "}";
 }
 
 rc::Gen<std::vector<Draw>> Draws() {
   const auto draw = rc::gen::construct<Draw>(
       rc::gen::arbitrary<bool>(), rc::gen::inRange(1, 4), rc::gen::inRange<uint64_t>(0, 30),
-      rc::gen::inRange<uint64_t>(1, 30), rc::gen::inRange(0, 10));
+      rc::gen::inRange<uint64_t>(1, 30), rc::gen::inRange(0, 10), rc::gen::arbitrary<bool>());
   return rc::gen::resize(rc::kNominalSize,
                          rc::gen::mapcat(rc::gen::inRange<size_t>(0, 8), [draw](size_t count) {
                            return rc::gen::container<std::vector<Draw>>(count, draw);
@@ -447,6 +493,7 @@ History MakeHistory(const std::vector<Draw>& draws, Object& object) {
         entry.answered = now + draw.late;
       }
     }
+    if (draw.fate < 2 && draw.lost) entry.lost = now + draw.late;
     history.push_back(entry);
   }
   return history;
