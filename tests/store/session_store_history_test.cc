@@ -7,7 +7,6 @@
 //   ./bazelw test //tests/store:session_store_history_test --test_arg=--operations=1000000
 //   ... --test_arg=--seed=S repeats the calls of a run (not how the threads interleave)
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
@@ -25,36 +24,40 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
-#include "batonstore/base/verdict.h"
 #include "batonstore/recovery/open.h"
 #include "batonstore/store/session_store.h"
 #include "gtest/gtest.h"
-#include "tests/support/any_call.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/linearizability.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/store_calls.h"
 #include "tests/support/store_folder.h"
+#include "tests/support/store_history.h"
 #include "tests/support/store_model.h"
 #include "tests/support/temp_dir.h"
 
 namespace batonstore {
 namespace {
 
-using testing::AnyCall;
+using testing::AnswersTheSame;
+using testing::AnyCallsOf;
+using testing::AnyPolicy;
 using testing::Call;
+using testing::CallAndReply;
 using testing::CheckLinearizable;
 using testing::Do;
 using testing::FakeClock;
-using testing::HistoryEntry;
 using testing::HistoryRecorder;
 using testing::IsOk;
 using testing::LinearizabilityOutcome;
 using testing::MakeCall;
+using testing::MarkThoseThatMayHaveMet;
 using testing::OpenTurns;
 using testing::Reply;
+using testing::StoreHistory;
 using testing::StoreModel;
 using testing::Surroundings;
+using testing::SurroundingsOf;
 using testing::TempDir;
 
 constexpr int kThreads = 4;
@@ -68,119 +71,6 @@ uint64_t operations = 20'000;  // a sanitizer is ten times slower
 uint64_t operations = 100'000;
 #endif
 uint64_t seed = std::random_device()();
-
-struct CallAndReply {
-  Call call;
-  Reply reply;
-  bool may_have_met_another = false;  // by MarkThoseThatMayHaveMet
-};
-using History = std::vector<HistoryEntry<CallAndReply>>;
-
-bool IsBusy(const CallAndReply& made) {
-  return made.call.what == Do::kResume && made.reply.text == VerdictName(Verdict::kBusy);
-}
-
-// The session that the call may have held for itself, for a moment at least.
-std::optional<Alias> HeldBy(const CallAndReply& made) {
-  if (IsBusy(made)) return std::nullopt;
-  return made.call.what == Do::kResume ? made.call.alias : made.reply.turn_of;
-}
-
-// A session is held from before a turn is granted until after it has finished, and for a moment by
-// those too who are refused once they hold it. So BUSY is right whenever another call that holds
-// the session is under way. This finds those to whom that may have happened; who holds it between
-// calls, the model knows.
-void MarkThoseThatMayHaveMet(History& history) {
-  for (HistoryEntry<CallAndReply>& entry : history) {
-    if (!IsBusy(entry.operation)) continue;
-    const auto meets = [&entry](const HistoryEntry<CallAndReply>& other) {
-      return other.invoked < entry.answered && entry.invoked < other.answered &&
-             HeldBy(other.operation) == entry.operation.call.alias;
-    };
-    entry.operation.may_have_met_another = std::any_of(history.begin(), history.end(), meets);
-  }
-}
-
-// Whether the model answers the same, and what it is then.
-bool AnswersTheSame(StoreModel& model, const CallAndReply& made) {
-  if (made.may_have_met_another && model.AsksForTheSession(made.call)) return true;
-  return model.Answer(made.call, made.reply) == made.reply.text;
-}
-
-// The calls, weighed so that much happens to few sessions.
-Do AnyDo(uint32_t number) {
-  static const std::vector<std::pair<Do, int>>& weights =
-      *new std::vector<std::pair<Do, int>>{{Do::kReserve, 6},
-                                           {Do::kReserveAndCreate, 8},
-                                           {Do::kSaveOrCreate, 5},
-                                           {Do::kCreate, 6},
-                                           {Do::kAbandon, 3},
-                                           {Do::kShift, 3},
-                                           {Do::kTouch, 5},
-                                           {Do::kCycleKey, 6},
-                                           {Do::kRevoke, 4},
-                                           {Do::kRevokeGroup, 2},
-                                           {Do::kRevokeAll, 3},
-                                           {Do::kRevokeAllExcept, 3},
-                                           {Do::kSaveIf, 8},
-                                           {Do::kMerge, 12},
-                                           {Do::kLoad, 10},
-                                           {Do::kSecret, 3},
-                                           {Do::kSetRemotePublicKey, 2},
-                                           {Do::kPrivateKey, 2},
-                                           {Do::kIssue, 4},
-                                           {Do::kVerify, 5},
-                                           {Do::kResume, 24},
-                                           {Do::kMergeInTurn, 3},
-                                           {Do::kFinishTurn, 6},
-                                           {Do::kDropTurn, 3},
-                                           {Do::kFind, 8},
-                                           {Do::kList, 3},
-                                           {Do::kCount, 3},
-                                           {Do::kGroupOf, 2},
-                                           {Do::kGroupMembers, 3},
-                                           {Do::kSweep, 3},
-                                           {Do::kCompensations, 3},
-                                           {Do::kAcknowledge, 2},
-                                           {Do::kAddConsumer, 1},
-                                           {Do::kRemoveConsumer, 1},
-                                           {Do::kReadEvents, 3},
-                                           {Do::kAcknowledgeEvents, 2},
-                                           {Do::kStats, 3}};
-  int sum = 0;
-  for (const auto& [what, weight] : weights) sum += weight;
-  int left = static_cast<int>(number % static_cast<uint32_t>(sum));
-  for (const auto& [what, weight] : weights) {
-    if (left < weight) return what;
-    left -= weight;
-  }
-  return Do::kStats;
-}
-
-// What a caller does next, who may have a turn: mostly it goes on with that.
-Do AnyDoAfter(Do last, uint32_t number) {
-  const uint32_t chance = number / 1024 % 8;
-  if (last == Do::kResume && chance < 2) return Do::kMergeInTurn;
-  if (last == Do::kResume && chance == 2) return Do::kDropTurn;
-  if (last == Do::kResume && chance < 6) return Do::kFinishTurn;
-  if (last == Do::kMergeInTurn && chance < 6) return Do::kFinishTurn;
-  return AnyDo(number);
-}
-
-bool EndsATurn(Do what) { return what == Do::kFinishTurn || what == Do::kDropTurn; }
-
-Policy AnyPolicy(std::mt19937_64& random) {
-  Policy policy;
-  policy.retention = absl::Seconds(random() % 8);
-  policy.limits = {.per_principal = random() % 5,
-                   .per_database = random() % 8,
-                   .per_store = random() % 2 * 10,
-                   .per_group = random() % 5};
-  if (random() % 2 == 0) policy.limits.at_limit = Limits::AtLimit::kRevokeOldest;
-  policy.turns.on_replay = static_cast<TurnRules::OnReplay>(random() % 3);
-  policy.turns.max_reply_bytes = 9;  // now and then a reply is longer
-  return policy;
-}
 
 // The consumer of events that learns their order after each round.
 constexpr absl::string_view kDriver = "the driver";
@@ -249,46 +139,16 @@ class World {
   }
 
   std::vector<std::vector<Call>> ChooseCalls() {
-    const StoreModel& model = models_.front();
-    const Surroundings here{
-        .now = model.now(),
-        .aliases = aliases_,
-        .version_of = [&model](Alias alias) { return model.VersionOf(alias); },
-        .last_event = model.last_event(),
-        .epoch = model.epoch(),
-        .generation_of = [&model](Alias alias) { return model.GenerationOf(alias); },
-        .find = [&model](Alias alias) { return model.Find(alias); }};
+    const Surroundings here = SurroundingsOf(models_.front(), aliases_);
     std::vector<std::vector<Call>> calls(kThreads);
     for (size_t thread = 0; thread < kThreads; ++thread) {
-      const bool has_turn = !turns_[thread].empty();
-      calls[thread] = ChooseCallsOf(static_cast<int>(thread), has_turn, here);
+      calls[thread] = AnyCallsOf(static_cast<int>(thread), kCallsEach, !turns_[thread].empty(),
+                                 std::nullopt, here, random_);
     }
     return calls;
   }
 
-  std::vector<Call> ChooseCallsOf(int caller, bool has_turn, const Surroundings& here) {
-    std::vector<Call> calls;
-    std::optional<Call> asked;
-    Do last = has_turn ? Do::kResume : Do::kFind;
-    while (calls.size() < kCallsEach) {
-      const auto what = static_cast<uint32_t>(random_());
-      const auto which = static_cast<uint32_t>(random_() % 1'000'000);
-      const auto detail = static_cast<uint32_t>(random_() % 1'000'000);
-      Call call = AnyCall(AnyDoAfter(last, what), which, detail, here);
-      // One page is one snapshot; a list of several pages is not one moment, and does not claim it.
-      if (call.what == Do::kList) call.number = 0;
-      // As if its answer had been lost.
-      const bool asks_again = asked.has_value() && EndsATurn(last) && detail % 2 == 0;
-      if (asks_again) call = *asked;
-      call.caller = caller;
-      if (call.what == Do::kResume) asked = call;
-      last = call.what;
-      calls.push_back(std::move(call));
-    }
-    return calls;
-  }
-
-  void Judge(History history) {
+  void Judge(StoreHistory history) {
     MarkThoseThatMayHaveMet(history);
     std::vector<StoreModel> after;
     std::set<std::string> prints;
@@ -354,7 +214,7 @@ class World {
   }
 
   // What could be ordered, then what could not.
-  static std::string Tell(StoreModel model, const History& history,
+  static std::string Tell(StoreModel model, const StoreHistory& history,
                           const std::vector<size_t>& longest) {
     std::string story;
     std::set<size_t> told;
@@ -366,7 +226,7 @@ class World {
     }
     for (size_t index = 0; index < history.size(); ++index) {
       if (told.contains(index)) continue;
-      const auto& [made, invoked, answered] = history[index];
+      const auto& [made, invoked, answered, lost] = history[index];
       StoreModel copy = model;
       absl::StrAppend(&story, "? ", invoked, "..", answered, " ", Describe(made.call), "\n    ",
                       made.reply.text, "\n    and not ", copy.Answer(made.call, made.reply), "\n");
