@@ -20,6 +20,8 @@
 namespace batonstore {
 namespace {
 
+constexpr uint64_t kWritesBetweenReaderChecks = 64;
+
 MDB_val ToVal(absl::string_view view) {
   return MDB_val{view.size(), const_cast<char*>(view.data())};  // LMDB does not write through it
 }
@@ -334,6 +336,9 @@ void LmdbEnvironment::EndRead(MDB_txn* txn) {
 }
 
 absl::StatusOr<LmdbTransaction> LmdbEnvironment::BeginWrite(int* code) {
+  // Costs some microseconds and a system call for each other process that reads. What fails is
+  // tried again next time.
+  if (++writes_ % kWritesBetweenReaderChecks == 0) (void)ClearStaleReaders();
   MDB_txn* txn = nullptr;
   const int begun = mdb_txn_begin(env_, nullptr, 0, &txn);
   if (code != nullptr) *code = begun;

@@ -139,7 +139,9 @@ class LmdbEnvironment {
   // cleared.
   absl::StatusOr<LmdbTransaction> BeginRead();
 
-  // REQUIRES: no other write transaction in this process. `code`, if given, gets LMDB's own.
+  // Now and then lets go of what dead processes were reading: nobody else would, and the file would
+  // keep every page since. REQUIRES: no other write transaction in this process. `code`, if given,
+  // gets LMDB's own.
   absl::StatusOr<LmdbTransaction> BeginWrite(int* code = nullptr);
 
   // A table by name; made when `create`, which takes a write transaction of its own.
@@ -194,6 +196,7 @@ class LmdbEnvironment {
 
   // Touched by the one writer only.
   uint64_t extended_bytes_ = 0;
+  uint64_t writes_ = 0;
 
   // The write transaction whose commit began last.
   std::atomic<uint64_t> committing_{0};

@@ -355,6 +355,33 @@ TEST_F(LmdbEnvironmentTest, SlotsOfAKilledProcessAreCleared) {
   }
 }
 
+// What a dead reader saw would be kept for ever, and the file would grow with every commit.
+TEST_F(LmdbEnvironmentTest, SnapshotOfAKilledProcessIsNotKeptByWhoWritesOn) {
+  folder_.options.map_bytes = uint64_t{64} << 20;
+  CreateAndClose();
+  ForkedChild child([this](Channel& parent) -> std::string {
+    OpenAgain();
+    const absl::StatusOr<LmdbTransaction> snapshot = environment_->BeginRead();
+    parent.Send(snapshot.ok() ? "reading" : snapshot.status().ToString());
+    (void)parent.Receive();
+    return "";
+  });
+  ASSERT_EQ(child.channel().Receive(), "reading");
+  ASSERT_NO_FATAL_FAILURE(OpenAgain());
+  const auto pages_after = [this](int commits) {
+    for (int i = 0; i < commits; ++i) {
+      EXPECT_THAT(Put(*environment_, table_, "key", absl::StrCat("value ", i)), IsOk());
+    }
+    return environment_->Inspect()->last_page;
+  };
+  constexpr int kCommits = 100;
+  const uint64_t before = pages_after(1);
+  EXPECT_GT(pages_after(kCommits), before + kCommits) << "a living one's is kept";
+  child.Kill();
+  const uint64_t soon_after = pages_after(kCommits);
+  EXPECT_LT(pages_after(3 * kCommits), soon_after + 10);
+}
+
 // LMDB marks a process as alive by a lock on the byte that its pid numbers. A process of the same
 // pid in another namespace holds that byte; StoreLock refuses it, and this must at least not hang.
 TEST_F(LmdbEnvironmentTest, NamesakeInAnotherNamespaceIsBusy) {
