@@ -41,11 +41,20 @@ ForkedChild::ForkedChild(const std::function<std::string(Channel& parent)>& body
 
 ForkedChild::~ForkedChild() { Kill(); }
 
-void ForkedChild::Kill() {
-  if (pid_ < 0) return;
+bool ForkedChild::Kill() {
+  if (pid_ < 0) return false;
   kill(pid_, SIGKILL);
-  waitpid(pid_, nullptr, 0);
+  int status = 0;
+  waitpid(pid_, &status, 0);
   pid_ = -1;
+  return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+}
+
+bool ForkedChild::HasEnded() const {
+  siginfo_t info{};  // its pid stays 0 while there is nothing to tell
+  return pid_ < 0 ||
+         waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+         info.si_pid != 0;
 }
 
 std::string ForkedChild::Join() {

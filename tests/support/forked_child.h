@@ -52,8 +52,12 @@ class ForkedChild {
   Channel& channel() { return *channel_; }
   pid_t pid() const { return pid_; }
 
-  // Ends it with SIGKILL, and waits until it is gone.
-  void Kill();
+  // Ends it with SIGKILL, and waits until it is gone. True if that is what it died of, false if it
+  // had ended by itself.
+  bool Kill();
+
+  // Whether it has ended; it is still to be joined or killed.
+  bool HasEnded() const;
 
   // Waits for its end; what `body` returned, or how else it ended.
   std::string Join();
