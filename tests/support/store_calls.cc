@@ -107,9 +107,13 @@ std::string Decoded(const SessionStore& store, const std::string& baton) {
   return TextOfBaton(Alias(claims->id), claims->generation, claims->epoch, key_id);
 }
 
+Reply BatonReply(std::string text, std::string baton) {
+  return {std::move(text), std::nullopt, std::nullopt, std::move(baton)};
+}
+
 Reply Issue(const SessionStore& store, Alias alias) {
   const absl::StatusOr<std::string> baton = store.Issue(alias);
-  return baton.ok() ? Reply{Decoded(store, *baton)} : ReplyOf(baton.status());
+  return baton.ok() ? BatonReply(Decoded(store, *baton), *baton) : ReplyOf(baton.status());
 }
 
 Reply Resume(SessionStore& store, OpenTurns& turns, const Call& call) {
@@ -119,10 +123,11 @@ Reply Resume(SessionStore& store, OpenTurns& turns, const Call& call) {
                    presented.cut_off);
   if (!resumed.ok()) return ReplyOf(resumed.status());
   if (const auto* replay = std::get_if<TurnReplay>(&*resumed)) {
-    return {TextOfReplay(replay->reply, Decoded(store, replay->next_baton))};
+    return BatonReply(TextOfReplay(replay->reply, Decoded(store, replay->next_baton)),
+                      replay->next_baton);
   }
   if (const auto* unknown = std::get_if<TurnUnknown>(&*resumed)) {
-    return {TextOfUnknown(Decoded(store, unknown->next_baton))};
+    return BatonReply(TextOfUnknown(Decoded(store, unknown->next_baton)), unknown->next_baton);
   }
   turns.push_back(std::get<SessionTurn>(*std::move(resumed)));
   return {TextOfTurn(turns.back().generation(), turns.back().session())};
@@ -138,7 +143,8 @@ Reply FinishTurn(const SessionStore& store, OpenTurns& turns, const std::string&
   if (turns.empty()) return {std::string(kNoTurn)};
   SessionTurn& turn = turns.back();
   const absl::StatusOr<std::string> next_baton = turn.Finish(text);
-  Reply reply = next_baton.ok() ? Reply{Decoded(store, *next_baton)} : ReplyOf(next_baton.status());
+  Reply reply = next_baton.ok() ? BatonReply(Decoded(store, *next_baton), *next_baton)
+                                : ReplyOf(next_baton.status());
   reply.turn_of = turn.session().alias;
   if (LeavesTurnOpen(next_baton.status())) {
     turn.ForgetChanges();

@@ -101,6 +101,9 @@ struct Reply {
 
   // The session whose turn was finished or dropped, or was not: known to the store alone.
   std::optional<Alias> turn_of = {};
+
+  // The baton that was handed out, of which the text says what it says.
+  std::string baton = {};
 };
 
 // The turns of one caller that are under way, the last one last: kMergeInTurn, kFinishTurn and

@@ -658,7 +658,7 @@ std::string StoreModel::AcknowledgeEvents(const Call& call) {
 
 std::vector<std::pair<Alias, std::string>> StoreModel::Restart(bool orderly) {
   turns_.clear();
-  if (orderly) Wrote();
+  if (orderly) Close();
   now_ = std::max(wall_, recorded_);
   std::vector<std::pair<Alias, std::string>> removed;
   for (const Alias alias : Aliases()) {

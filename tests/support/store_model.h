@@ -42,6 +42,9 @@ class StoreModel {
     return true;
   }
 
+  // What is left of an orderly end once it is on the disk: a note of the time.
+  void Close() { Wrote(); }
+
   // The store goes down and comes up again. Returns what was removed, with its intent.
   std::vector<std::pair<Alias, std::string>> Restart(bool orderly);
 
