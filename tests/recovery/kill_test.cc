@@ -1,12 +1,14 @@
-// Owners that are killed with SIGKILL under load, again and again: nothing acknowledged is lost,
-// nothing revoked revives, nothing Reserved stays.
+// Owners and observers that are killed with SIGKILL, again and again: nothing acknowledged is lost,
+// nothing revoked revives, nothing Reserved stays, and the file is sound after each death.
 //
-// Each round starts this program anew as the owner of the store. Several threads use it and say on
-// a pipe what was acknowledged to them; once some number of lines has come, and a moment more has
-// passed, the owner is killed, and the test opens the store itself.
+// Each round starts this program anew as the owner of the store, and others beside it as observers.
+// Threads of the owner use it and say on a pipe what was acknowledged to them; once some number of
+// lines has come, and a moment more has passed, observers are killed in the middle of reading, then
+// the owner. Up to three more owners are killed while they open and recover what that one left.
+// Then the file is verified, and the test opens the store itself.
 //
-// The seed is printed. To replay it, or to choose how often to kill:
-//   bazel test //tests/recovery:kill_test --test_arg=--seed=7 --test_arg=--rounds=1000
+// The seed is printed. To replay it (but for the instants), or to choose how often to kill:
+//   bazel test //tests/recovery:kill_test --test_arg=--seed=7 --test_arg=--kills=10000
 
 #include <fcntl.h>
 #include <poll.h>
@@ -18,6 +20,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -28,15 +31,16 @@
 #include <vector>
 
 #include "absl/strings/escaping.h"
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "batonstore/base/verdict.h"
 #include "batonstore/crypto/key_pair.h"
 #include "batonstore/recovery/open.h"
+#include "batonstore/recovery/verify.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/sessions.h"
@@ -51,22 +55,24 @@ using ::batonstore::testing::IsOk;
 using ::batonstore::testing::LastingSpec;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr int kDefaultRounds = 40;  // starting an instrumented process is slow
+constexpr uint64_t kDefaultKills = 120;  // starting an instrumented process is slow
 #else
-constexpr int kDefaultRounds = 200;
+constexpr uint64_t kDefaultKills = 500;
 #endif
+constexpr int kRoundsPerStore = 25;  // then a new one, so that it stays small
 constexpr int kThreads = 4;
 
 struct Flags {
   uint64_t seed = std::random_device()();
-  int rounds = kDefaultRounds;
+  uint64_t kills = kDefaultKills;
 };
 Flags flags;
 
 // ---- The owner, in a process of its own.
 
-// Says what happened, a line each: "created ALIAS PUBLIC_KEY", "revoking ALIAS", "revoked ALIAS",
-// "issued ALIAS BATON", "reserved ALIAS". One write of less than PIPE_BUF is never torn or mixed.
+// Says what happens, a line each: "opening", "opened"; then "created ALIAS PUBLIC_KEY", "revoking
+// ALIAS", "revoked ALIAS", "issued ALIAS BATON", "reserved ALIAS". One write of less than PIPE_BUF
+// is never torn or mixed.
 void Say(int pipe, const std::string& line) {
   const std::string whole = line + "\n";
   if (write(pipe, whole.data(), whole.size()) != static_cast<ssize_t>(whole.size())) _exit(3);
@@ -74,7 +80,7 @@ void Say(int pipe, const std::string& line) {
 
 void Require(const absl::Status& status) {
   if (status.ok()) return;
-  fprintf(stderr, "the owner failed: %s\n", status.ToString().c_str());
+  fprintf(stderr, "a child failed: %s\n", status.ToString().c_str());
   _exit(2);
 }
 template <typename T>
@@ -128,7 +134,9 @@ void UseSessions(SessionStore& sessions, int pipe, uint64_t seed) {
 
 // Never returns: somebody kills it.
 int RunOwner(const std::string& directory, int pipe, uint64_t seed) {
+  Say(pipe, "opening");
   const std::unique_ptr<Store> store = Require(Open({.directory = directory}));
+  Say(pipe, "opened");
   std::vector<std::thread> threads;
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&store, pipe, seed, i] {
@@ -139,14 +147,44 @@ int RunOwner(const std::string& directory, int pipe, uint64_t seed) {
   return 0;
 }
 
+// ---- An observer, in a process of its own.
+
+// Reads everything, and each session by itself. What it sees at one moment must fit together.
+void ReadAll(const SessionReader& sessions) {
+  std::optional<Alias> after;
+  do {
+    const ListPage page = Require(sessions.List({}, kMaxPageSize, after));
+    for (const Session& session : page.sessions) {
+      const absl::StatusOr<Session> found = sessions.Find(session.alias);
+      if (VerdictOf(found.status()) == Verdict::kNotFound) continue;  // removed by a recovery
+      if (Require(found).public_key != session.public_key) _exit(4);
+    }
+    after = page.next;
+  } while (after.has_value());
+  const StoreStats stats = Require(sessions.Stats());
+  if (stats.live > stats.sessions) _exit(5);
+}
+
+// Never returns: somebody kills it.
+int RunObserver(const std::string& directory, int pipe) {
+  const std::unique_ptr<Observer> observer = Require(OpenReadOnly({.directory = directory}));
+  std::thread other([&observer] {
+    for (;;) ReadAll(observer->sessions());
+  });
+  ReadAll(observer->sessions());
+  Say(pipe, "reading");
+  for (;;) ReadAll(observer->sessions());
+}
+
 // ---- The test.
 
-class OwnerProcess {
+// This program, in another of its parts.
+class Process {
  public:
-  OwnerProcess(const std::string& directory, uint64_t seed) {
+  Process(const std::string& part, const std::string& directory, uint64_t seed) {
     std::array<int, 2> ends{};
     if (pipe2(ends.data(), O_CLOEXEC) != 0) std::abort();
-    std::array<std::string, 4> words = {"kill_test", absl::StrCat("--owner=", directory),
+    std::array<std::string, 4> words = {"kill_test", absl::StrCat("--", part, "=", directory),
                                         absl::StrCat("--pipe=", ends[1]),
                                         absl::StrCat("--seed=", seed)};
     std::array<char*, 5> argv = {words[0].data(), words[1].data(), words[2].data(), words[3].data(),
@@ -161,9 +199,12 @@ class OwnerProcess {
     close(ends[1]);
     pipe_ = ends[0];
   }
-  ~OwnerProcess() { close(pipe_); }
-  OwnerProcess(const OwnerProcess&) = delete;
-  OwnerProcess& operator=(const OwnerProcess&) = delete;
+  ~Process() {
+    if (pid_ > 0) Kill();
+    close(pipe_);
+  }
+  Process(const Process&) = delete;
+  Process& operator=(const Process&) = delete;
 
   // Listens until `lines` have come, and for `then` from there.
   void Listen(size_t lines, absl::Duration then) {
@@ -179,6 +220,7 @@ class OwnerProcess {
     kill(pid_, SIGKILL);
     int status = 0;
     waitpid(pid_, &status, 0);
+    pid_ = -1;
     while (Hear(absl::InfiniteDuration())) {
     }
     return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
@@ -229,6 +271,7 @@ Alias ParseAlias(const std::string& text) { return Alias::Parse(text).value(); }
 
 void Note(const std::string& line, Acknowledged& known) {
   const std::vector<std::string> words = absl::StrSplit(line, ' ');
+  if (words.size() == 1) return;  // of the opening
   const Alias alias = ParseAlias(words.at(1));
   if (words[0] == "created") {
     known.duplicates += known.created.contains(alias);
@@ -284,24 +327,89 @@ void CheckNothingReserved(SessionStore& sessions) {
   EXPECT_THAT(reserved.sessions, ::testing::IsEmpty());
 }
 
-class KillTest : public ::testing::Test {
- protected:
-  // One life of an owner, from its start to its death; what it acknowledged is noted.
-  void LiveAndDie() {
-    OwnerProcess owner(directory_, random_());
-    // Every fourth is killed while it opens the store, the others under load.
-    const size_t lines = random_() % 4 == 0 ? 0 : 1 + random_() % 60;
-    owner.Listen(lines, absl::Microseconds(random_() % (lines == 0 ? 40'000 : 5'000)));
-    ASSERT_TRUE(owner.Kill()) << "the owner ended by itself";
-    for (const std::string& line : owner.heard()) Note(line, known_);
-    lines_heard_ += owner.heard().size();
+struct Tally {
+  uint64_t owners = 0;       // killed under load
+  uint64_t in_recovery = 0;  // while they opened the store
+  uint64_t observers = 0;    // while they read
+  uint64_t acknowledged = 0;
+  uint64_t created = 0;
+  uint64_t removed = 0;  // reservations, by openings that were not killed
+  uint64_t verified = 0;
+
+  uint64_t kills() const { return owners + in_recovery + observers; }
+};
+
+// One store, and what it has promised.
+class KilledStore {
+ public:
+  KilledStore(std::mt19937_64& random, Tally& tally) : random_(random), tally_(tally) {}
+  ~KilledStore() { tally_.created += known_.created.size(); }
+
+  // Ends with a store that was opened and found to be as promised; of the last round, all of it.
+  void Round(bool is_last) {
+    KillUnderLoad();
+    for (uint64_t i = random_() % 4; i > 0 && !HasFailure(); --i) KillInRecovery();
+    if (HasFailure()) return;
+    if (random_() % 2 == 0) KillObservers();  // else they see the next owner too
+    VerifyFile();
+    if (!HasFailure()) OpenAndCheck(is_last);
   }
 
-  void OpenAndCheck(int round) {
+ private:
+  static bool HasFailure() { return ::testing::Test::HasFailure(); }
+
+  void KillUnderLoad() {
+    Process owner("owner", directory_, random_());
+    owner.Listen(2, absl::ZeroDuration());  // it is open
+    while (observers_.size() < random_() % 3) {
+      observers_.push_back(std::make_unique<Process>("observer", directory_, 0));
+    }
+    size_t lines = 3 + random_() % 60;
+    owner.Listen(lines, absl::Microseconds(random_() % 1'500));
+    if (random_() % 2 == 0 && !observers_.empty()) {
+      KillObservers();
+      // Beside the dead, it goes on.
+      owner.Listen(owner.heard().size() + random_() % 60, absl::Microseconds(random_() % 1'500));
+    }
+    Kill(owner);
+  }
+
+  // It takes about as long.
+  void KillInRecovery() {
+    Process owner("owner", directory_, random_());
+    owner.Listen(1, absl::Microseconds(random_() % 1'000));
+    Kill(owner);
+  }
+
+  void Kill(Process& owner) {
+    ASSERT_TRUE(owner.Kill()) << "the owner ended by itself";
+    for (const std::string& line : owner.heard()) Note(line, known_);
+    const bool was_open = owner.heard().size() > 1;
+    ++(was_open ? tally_.owners : tally_.in_recovery);
+    if (was_open) tally_.acknowledged += owner.heard().size() - 2;
+  }
+
+  void KillObservers() {
+    for (const std::unique_ptr<Process>& observer : observers_) {
+      observer->Listen(1, absl::Microseconds(random_() % 2'000));
+      ASSERT_TRUE(observer->Kill()) << "an observer ended by itself";
+      ++tally_.observers;
+    }
+    observers_.clear();
+  }
+
+  // As the dead have left it: before any recovery.
+  void VerifyFile() {
+    ASSERT_OK_AND_ASSIGN(const VerifyReport report, Verify({.directory = directory_}));
+    EXPECT_THAT(report.ToStatus(), IsOk());
+    ++tally_.verified;
+  }
+
+  void OpenAndCheck(bool is_last) {
     ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Store> store, Open({.directory = directory_}));
     SessionStore& sessions = store->sessions();
     CheckNothingReserved(sessions);
-    removed_ += store->report().removed.size();
+    tally_.removed += store->report().removed.size();
     for (const RemovedReservation& removed : store->report().removed) {
       EXPECT_FALSE(known_.created.contains(removed.alias)) << "removed what was created";
     }
@@ -310,9 +418,8 @@ class KillTest : public ::testing::Test {
                   HasVerdict(Verdict::kNotFound));
     }
     // All that is new and some that earlier rounds have seen; in the end, everything.
-    constexpr size_t kSeenBefore = 200;
-    const bool last_round = round + 1 == flags.rounds;
-    size_t left = last_round ? SIZE_MAX : known_.created.size() - created_before_ + kSeenBefore;
+    constexpr size_t kSeenBefore = 100;
+    size_t left = is_last ? SIZE_MAX : known_.created.size() - created_before_ + kSeenBefore;
     created_before_ = known_.created.size();
     for (auto entry = known_.created.rbegin(); entry != known_.created.rend() && left > 0;
          ++entry, --left) {
@@ -324,29 +431,76 @@ class KillTest : public ::testing::Test {
     EXPECT_EQ(known_.duplicates, 0u);
   }
 
+  std::mt19937_64& random_;
+  Tally& tally_;
   testing::TempDir folder_;
   const std::string directory_ = folder_ / "store";
-  std::mt19937_64 random_{flags.seed};
+  std::vector<std::unique_ptr<Process>> observers_;
   Acknowledged known_;
   size_t created_before_ = 0;
   size_t reserved_checked_ = 0;
-  size_t lines_heard_ = 0;
-  size_t removed_ = 0;
 };
 
-TEST_F(KillTest, NothingAcknowledgedIsLostNothingReservedStays) {
-  printf("kills: %d, replay with --test_arg=--seed=%llu\n", flags.rounds,
-         static_cast<unsigned long long>(flags.seed));
-  for (int round = 0; round < flags.rounds && !HasFailure(); ++round) {
-    SCOPED_TRACE(absl::StrCat("round ", round));
-    LiveAndDie();
-    if (HasFailure()) break;
-    OpenAndCheck(round);
+TEST(KillTest, NothingAcknowledgedIsLostNothingReservedStays) {
+  testing::KeepTempDirsInMemory();
+  printf("kills: %llu, replay with --test_arg=--seed=%llu\n",
+         static_cast<unsigned long long>(flags.kills), static_cast<unsigned long long>(flags.seed));
+  const absl::Time began = absl::Now();
+  std::mt19937_64 random(flags.seed);
+  Tally tally;
+  while (tally.kills() < flags.kills && !HasFailure()) {
+    KilledStore store(random, tally);
+    for (int round = 1; round <= kRoundsPerStore && !HasFailure(); ++round) {
+      SCOPED_TRACE(absl::StrCat("round ", round));
+      const bool is_last = round == kRoundsPerStore || tally.kills() >= flags.kills;
+      store.Round(is_last);
+      if (is_last) break;
+    }
   }
-  printf("acknowledgements: %zu, sessions created: %zu, reservations removed: %zu\n", lines_heard_,
-         known_.created.size(), removed_);
-  EXPECT_GT(known_.created.size(), 0u);
-  EXPECT_GT(removed_, 0u) << "no kill has met a reservation: the test tests too little";
+  absl::PrintF(
+      "kill_test: %s kills=%d (owners under load %d, in recovery %d, observers %d) "
+      "acknowledged=%d created=%d reservations_removed=%d verified=%d seconds=%d seed=%d\n",
+      HasFailure() ? "FAILED" : "ok", tally.kills(), tally.owners, tally.in_recovery,
+      tally.observers, tally.acknowledged, tally.created, tally.removed, tally.verified,
+      absl::ToInt64Seconds(absl::Now() - began), flags.seed);
+  if (flags.kills < kDefaultKills) return;
+  EXPECT_GT(tally.created, 0u);
+  EXPECT_GT(tally.in_recovery, 0u);
+  EXPECT_GT(tally.observers, 0u);
+  EXPECT_GT(tally.removed, 0u) << "no kill has met a reservation: the test tests too little";
+}
+
+// What a dead observer was reading is not kept: the file stays as large as it is.
+TEST(KillTest, ObserversThatDieReadingDoNotMakeTheFileGrow) {
+  testing::KeepTempDirsInMemory();
+  const testing::TempDir folder;
+  const std::string directory = folder / "store";
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Store> store, Open({.directory = directory}));
+  std::vector<Alias> sessions;
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_OK_AND_ASSIGN(const Session session, store->sessions().ReserveAndCreate(LastingSpec()));
+    sessions.push_back(session.alias);
+  }
+  std::mt19937_64 random(flags.seed);
+  const auto commit = [&](int times) {
+    for (int i = 0; i < times; ++i) {
+      const Alias alias = sessions[random() % sessions.size()];
+      ASSERT_THAT(store->sessions().Merge(alias, {{"n", Change::Add(1)}}), IsOk());
+    }
+  };
+  constexpr int kObservers = 20;
+  constexpr int kCommitsEach = 200;  // some 3 MiB, if no page were used again
+  commit(kCommitsEach);
+  for (int i = 0; i < kObservers; ++i) {
+    Process observer("observer", directory, 0);
+    observer.Listen(1, absl::Microseconds(random() % 1'000));
+    ASSERT_NO_FATAL_FAILURE(commit(10));
+    ASSERT_TRUE(observer.Kill()) << "an observer ended by itself";
+    ASSERT_NO_FATAL_FAILURE(commit(kCommitsEach));
+  }
+  const uintmax_t bytes = std::filesystem::file_size(directory + "/data.mdb");
+  printf("observers killed: %d, the file has %ju bytes\n", kObservers, bytes);
+  EXPECT_LT(bytes, uintmax_t{8} << 20);
 }
 
 }  // namespace
@@ -354,19 +508,22 @@ TEST_F(KillTest, NothingAcknowledgedIsLostNothingReservedStays) {
 int Main(int argc, char** argv) {
   ::testing::InitGoogleTest(&argc, argv);
   std::optional<std::string> owner_of;
+  std::optional<std::string> observer_of;
   int pipe = -1;
   for (int i = 1; i < argc; ++i) {
     const std::pair<absl::string_view, absl::string_view> flag =
         absl::StrSplit(argv[i], absl::MaxSplits('=', 1));
     bool understood = false;
     if (flag.first == "--seed") understood = absl::SimpleAtoi(flag.second, &flags.seed);
-    if (flag.first == "--rounds") understood = absl::SimpleAtoi(flag.second, &flags.rounds);
+    if (flag.first == "--kills") understood = absl::SimpleAtoi(flag.second, &flags.kills);
     if (flag.first == "--pipe") understood = absl::SimpleAtoi(flag.second, &pipe);
     if (flag.first == "--owner") understood = !owner_of.emplace(flag.second).empty();
+    if (flag.first == "--observer") understood = !observer_of.emplace(flag.second).empty();
     if (understood) continue;
     fprintf(stderr, "unknown argument %s\n", argv[i]);
     return 2;
   }
+  if (observer_of.has_value()) return RunObserver(*observer_of, pipe);
   return owner_of.has_value() ? RunOwner(*owner_of, pipe, flags.seed) : RUN_ALL_TESTS();
 }
 

@@ -3,6 +3,8 @@
 #ifndef BATONSTORE_TESTS_SUPPORT_TEMP_DIR_H_
 #define BATONSTORE_TESTS_SUPPORT_TEMP_DIR_H_
 
+#include <unistd.h>
+
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -32,6 +34,13 @@ class TempDir {
  private:
   std::string path_;
 };
+
+// Has the folders of this process, from here on, in memory, where there is such a file system: for
+// tests that end processes and not the machine, and so need no disk.
+inline void KeepTempDirsInMemory() {
+  const char* const memory = "/dev/shm";
+  if (access(memory, W_OK) == 0) setenv("TEST_TMPDIR", memory, /*overwrite=*/1);
+}
 
 }  // namespace batonstore::testing
 
