@@ -70,8 +70,8 @@ absl::Status CheckOptions(const Options& options) {
 }
 
 LmdbEnvironment::Options EnvironmentOptions(const Options& options, bool read_only) {
-  return {options.directory,     read_only,           options.map_bytes,
-          options.max_map_bytes, options.max_readers, kAllTables.size()};
+  return {options.directory,   read_only,         options.map_bytes,     options.max_map_bytes,
+          options.max_readers, kAllTables.size(), options.reserved_bytes};
 }
 
 enum class Folder { kAbsent, kStore };
@@ -180,7 +180,7 @@ absl::StatusOr<OpenedFolder> OpenFolder(const Options& options, StoreLock::Role 
   if (read_only) return opened;
 
   opened.engine->KeepRoot(opened.identity.keys->MakeRootHash());
-  if (is_short) file.ExtendFile();
+  file.ExtendFile();
   opened.extended = is_short;
   // What an earlier owner's last commit left in the page cache, failed or not, is settled now,
   // before anything is written on top of it.

@@ -65,6 +65,17 @@ struct Options {
   uint64_t map_bytes = uint64_t{16} << 30;
   uint64_t max_map_bytes = uint64_t{4} << 40;
 
+  // Disk space that is kept back, allocated in the data file behind its last page, for what has to
+  // work on a full disk: revoking, abandoning, creating what is reserved, touching, sweeping,
+  // acknowledging, rotating keys, recovery at opening, closing. Whatever else writes (new sessions
+  // and identities, attributes, turns, consumers) is refused with FULL unless there is room for it
+  // beside the reserve, so before the disk is full; it changes nothing then, and is let in again
+  // once there is room. It costs so much disk from the beginning. 0 keeps nothing back. Where a
+  // file system cannot allocate (fallocate), nothing is kept back either, and what grows is
+  // refused once less than this is free; where it writes nothing in place (btrfs, ZFS),
+  // allocation promises little.
+  uint64_t reserved_bytes = uint64_t{8} << 20;
+
   // Snapshots at a time over all processes that have the store open; more are TOO_MANY. Only the
   // first process to open the store decides.
   unsigned int max_readers = 1024;

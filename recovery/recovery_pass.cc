@@ -1,8 +1,13 @@
 #include "batonstore/recovery/recovery_pass.h"
 
+#include <algorithm>
+#include <cstddef>
+#include <limits>
 #include <optional>
 #include <utility>
 
+#include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
 #include "batonstore/store/group_committer.h"
@@ -60,17 +65,34 @@ absl::StatusOr<RecoveryPass::Result> RecoveryPass::Run(Inputs inputs) {
   };
   GroupCommitter committer(*inputs.engine, record_time);
   const SessionTable table(*identity.keys);
-  BATONSTORE_RETURN_IF_ERROR(committer.Run([&](Transaction& transaction) -> absl::Status {
-    report.removed.clear();
-    BATONSTORE_ASSIGN_OR_RETURN(const std::vector<Found> earlier,
-                                FindEarlier(transaction, *identity.keys, report.epoch));
-    for (const Found& found : earlier) {
-      BATONSTORE_ASSIGN_OR_RETURN(RemovedReservation removed,
-                                  Remove(transaction, table, found, time->Now()));
-      report.removed.push_back(std::move(removed));
+  // One transaction; but on a full disk, where all at once might not find their room in what is
+  // kept back, several. A crash in between leaves the rest to the next opening.
+  size_t most = std::numeric_limits<size_t>::max();
+  for (bool is_done = false; !is_done;) {
+    const size_t removed_before = report.removed.size();
+    size_t left = 0;
+    const absl::Status committed = committer.Run(
+        [&](Transaction& transaction) -> absl::Status {
+          report.removed.resize(removed_before);
+          BATONSTORE_ASSIGN_OR_RETURN(const std::vector<Found> earlier,
+                                      FindEarlier(transaction, *identity.keys, report.epoch));
+          left = earlier.size();
+          for (const Found& found : absl::MakeConstSpan(earlier).subspan(0, most)) {
+            BATONSTORE_ASSIGN_OR_RETURN(RemovedReservation removed,
+                                        Remove(transaction, table, found, time->Now()));
+            report.removed.push_back(std::move(removed));
+          }
+          return PutMetaNumber(transaction, meta::kEpoch, report.epoch);
+        },
+        GroupCommitter::Room::kFrees);
+    if (VerdictOf(committed) == Verdict::kFull && std::min(most, left) > 1) {
+      report.removed.resize(removed_before);
+      most = std::min(most, left) / 2;
+      continue;
     }
-    return PutMetaNumber(transaction, meta::kEpoch, report.epoch);
-  }));
+    BATONSTORE_RETURN_IF_ERROR(committed);
+    is_done = left <= most;
+  }
 
   Result result;
   result.recovered.engine = std::move(inputs.engine);

@@ -55,6 +55,7 @@ enum class Fault : uint8_t {
   kMapFull,   // the store's space is used up; nothing was written
   kTooBig,    // more changes than one transaction can hold; nothing was written
   kNoMemory,  // out of memory before anything was written
+  kDiskFull,  // the disk has no room for the commit; nothing was written
   kFailed,    // a read or a write inside the transaction failed; nothing was written
   kUnknown,   // the commit failed in a way that leaves open whether it is on the disk
 };
@@ -115,7 +116,9 @@ class Engine {
   // must neither take another nor write: growing waits for all snapshots to end.
   absl::StatusOr<std::unique_ptr<Snapshot>> Read();
 
-  enum class Decision { kCommit, kAbandon };
+  // What a body wants done. A commit is let go to the disk only if there is room for it beside what
+  // is kept back for bad times, or, with kCommitFromReserve, within that.
+  enum class Decision { kCommit, kCommitFromReserve, kAbandon };
   struct Outcome {
     Fault fault = Fault::kNone;
     bool in_commit = false;  // the commit had begun when the fault arose

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
@@ -12,8 +13,19 @@
 namespace batonstore {
 namespace {
 
-// How many events one call drops: more are dropped by those that follow, or by a sweep.
+// How many events one call drops: more are dropped by those that follow, or by a sweep. None if,
+// on a full disk, there is no room for dropping so many at once.
 constexpr size_t kTrimAtOnce = 4096;
+
+absl::Status RunAndTrim(GroupCommitter& committer,
+                        absl::FunctionRef<absl::Status(Transaction&, size_t most)> change) {
+  using Room = GroupCommitter::Room;
+  absl::Status done = committer.Run(
+      [&](Transaction& transaction) { return change(transaction, kTrimAtOnce); }, Room::kFrees);
+  if (VerdictOf(done) != Verdict::kFull) return done;
+  return committer.Run([&](Transaction& transaction) { return change(transaction, 0); },
+                       Room::kFrees);
+}
 
 bool IsName(absl::string_view name) {
   return !name.empty() && name.size() <= kMaxConsumerNameBytes;
@@ -42,12 +54,12 @@ absl::Status EventLog::AddConsumer(absl::string_view name) {
 
 absl::Status EventLog::RemoveConsumer(absl::string_view name) {
   if (!IsName(name)) return NoConsumer(name);
-  return committer_.Run([&](Transaction& transaction) -> absl::Status {
+  return RunAndTrim(committer_, [&](Transaction& transaction, size_t most) -> absl::Status {
     BATONSTORE_ASSIGN_OR_RETURN(const std::optional<uint64_t> there,
                                 GetConsumer(transaction, name));
     if (!there.has_value()) return NoConsumer(name);
     BATONSTORE_RETURN_IF_ERROR(DeleteConsumer(transaction, name).status());
-    return TrimOutbox(transaction, kTrimAtOnce).status();
+    return TrimOutbox(transaction, most).status();
   });
 }
 
@@ -70,7 +82,7 @@ absl::StatusOr<std::vector<Event>> EventLog::Read(absl::string_view name, size_t
 
 absl::Status EventLog::Acknowledge(absl::string_view name, uint64_t sequence) {
   if (!IsName(name)) return NoConsumer(name);
-  return committer_.Run([&](Transaction& transaction) -> absl::Status {
+  return RunAndTrim(committer_, [&](Transaction& transaction, size_t most) -> absl::Status {
     BATONSTORE_ASSIGN_OR_RETURN(const std::optional<uint64_t> acknowledged,
                                 GetConsumer(transaction, name));
     if (!acknowledged.has_value()) return NoConsumer(name);
@@ -81,7 +93,7 @@ absl::Status EventLog::Acknowledge(absl::string_view name, uint64_t sequence) {
     }
     if (sequence <= *acknowledged) return absl::OkStatus();
     BATONSTORE_RETURN_IF_ERROR(PutConsumer(transaction, {std::string(name), sequence}));
-    return TrimOutbox(transaction, kTrimAtOnce).status();
+    return TrimOutbox(transaction, most).status();
   });
 }
 

@@ -55,10 +55,10 @@ GroupCommitter::GroupCommitter(Engine& engine, std::function<absl::Status(Transa
   (void)Poisoned();
 }
 
-absl::Status GroupCommitter::Run(Operation operation) {
+absl::Status GroupCommitter::Run(Operation operation, Room room) {
   absl::Status usable = engine_.Usable();  // asks without a lock, as a forked child must
   if (!usable.ok()) return usable;
-  Waiter self(operation);
+  Waiter self(operation, room);
   size_t batch_size = 0;
   {
     MutexLock lock(mu_);
@@ -136,6 +136,7 @@ void GroupCommitter::Commit(Batch batch) {
 // Runs every operation that is not settled. An offender is one for which the transaction has to be
 // abandoned: the engine failed under it, or it wrote before it refused.
 Engine::Decision GroupCommitter::RunAll(Batch batch, Transaction& transaction, Waiter** offender) {
+  auto decision = Engine::Decision::kCommitFromReserve;
   for (Waiter* waiter : batch) {
     if (waiter->settled) continue;
     const uint64_t writes_before = transaction.writes();
@@ -145,10 +146,11 @@ Engine::Decision GroupCommitter::RunAll(Batch batch, Transaction& transaction, W
       *offender = waiter;
       return Engine::Decision::kAbandon;
     }
+    if (wrote && waiter->room == Room::kTakes) decision = Engine::Decision::kCommit;
   }
   if (transaction.writes() == 0) return Engine::Decision::kAbandon;
   const absl::Status epilogue = Guarded([&] { return epilogue_(transaction); });
-  if (epilogue.ok()) return Engine::Decision::kCommit;
+  if (epilogue.ok()) return decision;
   AnswerUnsettled(batch, epilogue);
   return Engine::Decision::kAbandon;
 }
@@ -176,6 +178,8 @@ GroupCommitter::Next GroupCommitter::Settle(Batch batch, const Engine::Outcome& 
       if (grown.ok()) return Next::kAgain;
       return offender == nullptr && batch.size() > 1 ? Next::kHalves : refuse(grown);
     }
+    case Fault::kDiskFull:
+      return batch.size() > 1 ? Next::kHalves : refuse(outcome.status);
     case Fault::kTooBig:
       return batch.size() > 1 ? Next::kHalves : refuse(TooBig());
     case Fault::kNoMemory:

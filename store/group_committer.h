@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 
 #include "absl/base/thread_annotations.h"
@@ -29,6 +30,11 @@ class GroupCommitter {
   // the batch a second run, but is correct).
   using Operation = absl::FunctionRef<absl::Status(Transaction&)>;
 
+  // What becomes of an operation on a disk that is nearly full. It may use the reserve that the
+  // store keeps (recovery/open.h) if it ends or removes something, or if what it writes replaces as
+  // much; everything else is refused with FULL as long as the reserve is not whole.
+  enum class Room : uint8_t { kTakes, kFrees };
+
   // Operations in one commit. Far below LMDB's bound of 131,071 dirty pages, with some 40 pages to
   // an operation.
   static constexpr size_t kMaxBatch = 512;
@@ -45,7 +51,7 @@ class GroupCommitter {
   //   shut
   //     then, and everything else that is queued or comes later is POISONED too, without having
   //     been run.
-  absl::Status Run(Operation operation);
+  absl::Status Run(Operation operation, Room room = Room::kTakes);
 
   // How many operations wait for the next commit, beside those in the one under way.
   size_t Waiting();
@@ -55,9 +61,10 @@ class GroupCommitter {
 
  private:
   struct Waiter {
-    explicit Waiter(Operation operation_in) : operation(operation_in) {}
+    Waiter(Operation operation_in, Room room_in) : operation(operation_in), room(room_in) {}
 
     Operation operation;
+    Room room;
     absl::Status answer;
     bool settled = false;  // refused for good: not to be run again
     bool done = false;     // answered

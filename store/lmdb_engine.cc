@@ -82,6 +82,8 @@ class LmdbWriting final : public LmdbReading<Transaction> {
  public:
   using LmdbReading::LmdbReading;
 
+  uint64_t PagesAtMost() const { return transaction_.PagesAtMost(); }
+
   int Commit() { return transaction_.Commit(); }
 
  private:
@@ -156,11 +158,17 @@ void LmdbEngine::DoWrite(absl::FunctionRef<Decision(Transaction&)> body, Outcome
     return;
   }
   if (decision == Decision::kAbandon) return;
+  using Reserve = LmdbEnvironment::Reserve;
+  const Reserve reserve = decision == Decision::kCommitFromReserve ? Reserve::kUse : Reserve::kKeep;
+  outcome.status = environment_->MakeRoom(transaction.PagesAtMost(), reserve);
+  if (!outcome.status.ok()) {
+    outcome.fault = Fault::kDiskFull;
+    return;
+  }
   outcome.in_commit = true;
   code = transaction.Commit();
   outcome.fault = FaultInCommit(code);
   outcome.status = LmdbStatus(code, "mdb_txn_commit");
-  if (code == MDB_SUCCESS) environment_->ExtendFile();
 }
 
 }  // namespace batonstore

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -93,6 +94,7 @@ LmdbTransaction::LmdbTransaction(LmdbTransaction&& other) noexcept
     : environment_(other.environment_),
       txn_(std::exchange(other.txn_, nullptr)),
       writes_(other.writes_),
+      written_(std::move(other.written_)),
       cursors_(std::move(other.cursors_)) {
   for (LmdbCursor* cursor : cursors_) cursor->transaction_ = this;
 }
@@ -126,12 +128,42 @@ int LmdbTransaction::Get(LmdbTable table, absl::string_view key, absl::string_vi
 int LmdbTransaction::Put(LmdbTable table, absl::string_view key, absl::string_view value) {
   MDB_val key_val = ToVal(key);
   MDB_val value_val = ToVal(value);
+  Written& written = WrittenTo(table);
+  ++written.writes;
+  ++written.puts;
+  if (key.size() + value.size() > environment_->page_bytes_ / 4) {  // it may get pages of its own
+    written.overflow_pages += value.size() / environment_->page_bytes_ + 2;
+  }
   return mdb_put(txn_, table, &key_val, &value_val, 0);
 }
 
 int LmdbTransaction::Delete(LmdbTable table, absl::string_view key) {
   MDB_val key_val = ToVal(key);
+  ++WrittenTo(table).writes;
   return mdb_del(txn_, table, &key_val, nullptr);
+}
+
+LmdbTransaction::Written& LmdbTransaction::WrittenTo(LmdbTable table) {
+  for (Written& written : written_) {
+    if (written.table == table) return written;
+  }
+  MDB_stat stat{};
+  (void)mdb_stat(txn_, table, &stat);
+  return written_.emplace_back(
+      Written{table, stat.ms_depth, stat.ms_branch_pages, stat.ms_leaf_pages});
+}
+
+// A write copies the pages on the way to its leaf, unless they are copied already, and a put may
+// split them. (A split that goes on upwards is paid for by the puts that filled those pages.)
+uint64_t LmdbTransaction::PagesAtMost() const {
+  uint64_t pages = 0;
+  for (const Written& written : written_) {
+    pages += std::min(written.writes, written.leaf_pages) + written.puts;
+    pages += std::min(written.writes * written.depth, written.branch_pages) + written.depth;
+    pages += written.overflow_pages;
+  }
+  // The tree of tables, and the list of the pages that were given up.
+  return pages + pages / 128 + 32;
 }
 
 int LmdbTransaction::Count(LmdbTable table, uint64_t* rows) const {
@@ -413,20 +445,59 @@ absl::StatusOr<LmdbEnvironment::Info> LmdbEnvironment::Inspect() const {
               static_cast<uint64_t>(file.st_size)};
 }
 
-void LmdbEnvironment::ExtendFile() {
-  constexpr uint64_t kStep = uint64_t{1} << 20;
+absl::Status LmdbEnvironment::MakeRoom(uint64_t pages, Reserve reserve) {
+  constexpr uint64_t kSmallestStep = uint64_t{64} << 10;
+  constexpr uint64_t kLargestStep = uint64_t{1} << 20;
+  const uint64_t step = std::clamp(options_.reserved_bytes / 8, kSmallestStep, kLargestStep);
   MDB_envinfo info{};
-  if (mdb_env_info(env_, &info) != MDB_SUCCESS) return;
-  const uint64_t needed = (info.me_last_pgno + 1) * page_bytes_;
-  if (needed <= extended_bytes_) return;
-  const uint64_t wanted = (needed + kStep - 1) / kStep * kStep;
-  struct stat file {};
-  if (fstat(DataFile(), &file) != 0) return;
-  if (static_cast<uint64_t>(file.st_size) < wanted &&
-      ftruncate(DataFile(), static_cast<off_t>(wanted)) != 0) {
-    return;
+  if (const int code = mdb_env_info(env_, &info); code != MDB_SUCCESS) {
+    return LmdbStatus(code, "mdb_env_info");
   }
-  extended_bytes_ = wanted;
+  const uint64_t most = options_.max_map_bytes;  // LMDB writes nothing behind it
+  const uint64_t needed = std::min((info.me_last_pgno + 1 + pages) * page_bytes_, most);
+  const uint64_t kept = std::min(needed + options_.reserved_bytes, most);
+  if (kept <= allocated_bytes_) return absl::OkStatus();
+  absl::Status allocated = Allocate((kept + step - 1) / step * step);
+  if (allocated.ok() || reserve == Reserve::kKeep) return allocated;
+  return needed <= allocated_bytes_ ? absl::OkStatus() : Allocate(needed);
+}
+
+absl::Status LmdbEnvironment::Allocate(uint64_t bytes) {
+  struct stat file {};
+  struct statvfs disk {};
+  if (fstat(DataFile(), &file) != 0) return SystemError(errno, "fstat data.mdb");
+  if (fstatvfs(DataFile(), &disk) != 0) return SystemError(errno, "fstatvfs data.mdb");
+  // Asked first: some file systems, when they run out of it, keep what they have found so far.
+  const uint64_t has = static_cast<uint64_t>(file.st_blocks) * 512;
+  const bool is_bounded = disk.f_blocks > 0;  // a tmpfs need not be
+  if (is_bounded && bytes > has && bytes - has > uint64_t{disk.f_bavail} * disk.f_frsize) {
+    return Refuse(Verdict::kFull,
+                  absl::StrCat("the disk is nearly full: what is left is kept for revoking and "
+                               "removing sessions; free ",
+                               bytes - has, " bytes"));
+  }
+  int error = EINTR;
+  while (error == EINTR) {
+    const auto from = static_cast<off_t>(allocated_bytes_);
+    error = fallocate(DataFile(), 0, from, static_cast<off_t>(bytes) - from) == 0 ? 0 : errno;
+  }
+  if (error == 0) {
+    allocated_bytes_ = bytes;
+    return absl::OkStatus();
+  }
+  if (error != EOPNOTSUPP && error != ENOSYS) return SystemError(error, "allocate data.mdb");
+  if (static_cast<uint64_t>(file.st_size) >= bytes) return absl::OkStatus();
+  if (ftruncate(DataFile(), static_cast<off_t>(bytes)) == 0) return absl::OkStatus();
+  return SystemError(errno, "extend data.mdb");
+}
+
+void LmdbEnvironment::ExtendFile() {
+  MDB_envinfo info{};
+  if (MakeRoom(0, Reserve::kKeep).ok() || mdb_env_info(env_, &info) != MDB_SUCCESS) return;
+  const uint64_t needed = (info.me_last_pgno + 1) * page_bytes_;
+  struct stat file {};
+  if (fstat(DataFile(), &file) != 0 || static_cast<uint64_t>(file.st_size) >= needed) return;
+  if (ftruncate(DataFile(), static_cast<off_t>(needed)) != 0) return;  // checked again next time
 }
 
 unsigned int LmdbEnvironment::Flags() const {

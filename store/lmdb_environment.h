@@ -54,6 +54,10 @@ class LmdbTransaction {
   // Which snapshot this is: the id of the last commit that it sees.
   uint64_t id() const;
 
+  // At most so many pages does the commit take at the end of the file; far fewer if there are free
+  // ones. Costs nothing.
+  uint64_t PagesAtMost() const;
+
   // LMDB's code for the commit. The transaction has ended either way.
   int Commit();
 
@@ -63,11 +67,24 @@ class LmdbTransaction {
 
   LmdbTransaction(LmdbEnvironment* environment, MDB_txn* txn, bool writes)
       : environment_(environment), txn_(txn), writes_(writes) {}
+  // What a write transaction has done to a table.
+  struct Written {
+    LmdbTable table = 0;
+    uint64_t depth = 0;  // these three before it
+    uint64_t branch_pages = 0;
+    uint64_t leaf_pages = 0;
+    uint64_t writes = 0;
+    uint64_t puts = 0;
+    uint64_t overflow_pages = 0;
+  };
+
+  Written& WrittenTo(LmdbTable table);
   void CloseCursors();
 
   LmdbEnvironment* environment_;
   MDB_txn* txn_;  // null once ended
   bool writes_;
+  std::vector<Written> written_;
   std::vector<LmdbCursor*> cursors_;
 };
 
@@ -114,6 +131,7 @@ class LmdbEnvironment {
     uint64_t max_map_bytes = 0;    // Grow() stops here
     unsigned int max_readers = 0;  // snapshots at a time, over all processes
     unsigned int max_tables = 0;
+    uint64_t reserved_bytes = 0;  // of the disk, kept back by MakeRoom
   };
 
   // Opens what is there: NOT_FOUND without a data file, WRONG_FORMAT or CORRUPT when it is not
@@ -167,9 +185,18 @@ class LmdbEnvironment {
   };
   absl::StatusOr<Info> Inspect() const;
 
-  // Makes the file as long as its last page in use asks for, in steps, so that it is not found
-  // short after a crash (freed pages at its end are never written). A file that cannot be extended
-  // is left as it is.
+  enum class Reserve : uint8_t { kKeep, kUse };
+
+  // Sees to it that a commit of so many pages finds its room on the disk, by taking it beforehand,
+  // in steps: for the commit and, behind it, for the reserve. FULL if there is not enough for both;
+  // with kUse, if there is not enough for the commit. IO when the disk cannot be asked. It is also
+  // what makes the file long enough: freed pages at its end are never written. Where nothing can be
+  // taken beforehand (fallocate is UNSUPPORTED) it goes by how much is free at that moment.
+  // REQUIRES: the caller is the one writer.
+  absl::Status MakeRoom(uint64_t pages, Reserve reserve);
+
+  // Makes a file that was found short as long as its last page number asks for, if there is no room
+  // on the disk without taking any.
   void ExtendFile();
 
   // For tests: LMDB's flags, and the descriptor that must not leak to other programs.
@@ -186,6 +213,7 @@ class LmdbEnvironment {
   void EndRead(MDB_txn* txn);
   void DropIdleReaders();
   absl::Status SetMapBytes(uint64_t bytes);
+  absl::Status Allocate(uint64_t bytes);
 
   // Constant after construction.
   const Options options_;
@@ -195,7 +223,7 @@ class LmdbEnvironment {
   uint64_t page_bytes_ = 0;
 
   // Touched by the one writer only.
-  uint64_t extended_bytes_ = 0;
+  uint64_t allocated_bytes_ = 0;  // of the file, from its beginning: known to be the disk's
   uint64_t writes_ = 0;
 
   // The write transaction whose commit began last.

@@ -51,8 +51,8 @@ SessionStore::SessionStore(Recovered recovered, KeyPairSource& key_pairs, const 
 
 SessionStore::~SessionStore() { (void)Close(); }
 
-absl::Status SessionStore::Commit(GroupCommitter::Operation operation) {
-  absl::Status committed = committer_->Run(operation);
+absl::Status SessionStore::Commit(GroupCommitter::Operation operation, Room room) {
+  absl::Status committed = committer_->Run(operation, room);
   if (committed.ok()) events_.Committed();
   return committed;
 }
@@ -114,10 +114,12 @@ absl::Status SessionStore::Revoke(Alias alias) { return Shift(alias, State::kRev
 
 absl::StatusOr<Session> SessionStore::Shift(Alias alias, State to) {
   absl::StatusOr<Session> shifted;
-  BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) {
-    shifted = ShiftIn(transaction, alias, to);
-    return shifted.status();
-  }));
+  BATONSTORE_RETURN_IF_ERROR(Commit(
+      [&](Transaction& transaction) {
+        shifted = ShiftIn(transaction, alias, to);
+        return shifted.status();
+      },
+      Room::kFrees));
   return shifted;
 }
 
@@ -145,18 +147,21 @@ absl::StatusOr<Session> SessionStore::ShiftIn(Transaction& transaction, Alias al
 }
 
 absl::Status SessionStore::Abandon(Alias alias) {
-  return Commit([&](Transaction& transaction) -> absl::Status {
-    const absl::Time now = time_.Now();
-    BATONSTORE_ASSIGN_OR_RETURN(const StoredSession session, table_.Get(transaction, alias, now));
-    BATONSTORE_RETURN_IF_ERROR(CheckNotMoved(session, now));
-    if (session.was_created()) {
-      return Refuse(Verdict::kIllegalShift,
-                    absl::StrCat("session ", alias.ToString(), " is ", StateName(session.state),
-                                 "; only a reservation can be abandoned, revoke it instead"));
-    }
-    if (session.state == State::kRevoked) return CheckNotEnded(session, now);
-    return table_.RemoveReservation(transaction, session, SessionTable::Intent::kForget, now);
-  });
+  return Commit(
+      [&](Transaction& transaction) -> absl::Status {
+        const absl::Time now = time_.Now();
+        BATONSTORE_ASSIGN_OR_RETURN(const StoredSession session,
+                                    table_.Get(transaction, alias, now));
+        BATONSTORE_RETURN_IF_ERROR(CheckNotMoved(session, now));
+        if (session.was_created()) {
+          return Refuse(Verdict::kIllegalShift,
+                        absl::StrCat("session ", alias.ToString(), " is ", StateName(session.state),
+                                     "; only a reservation can be abandoned, revoke it instead"));
+        }
+        if (session.state == State::kRevoked) return CheckNotEnded(session, now);
+        return table_.RemoveReservation(transaction, session, SessionTable::Intent::kForget, now);
+      },
+      Room::kFrees);
 }
 
 absl::StatusOr<Session> SessionStore::Touch(Alias alias) {
@@ -164,13 +169,15 @@ absl::StatusOr<Session> SessionStore::Touch(Alias alias) {
   BATONSTORE_ASSIGN_OR_RETURN(StoredSession session, FindStored(alias));
   BATONSTORE_RETURN_IF_ERROR(CheckUsable(session, now));
   if (!IsWorthTouching(session, now)) return std::move(session).Seen();
-  BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) -> absl::Status {
-    const absl::Time moment = time_.Now();
-    BATONSTORE_ASSIGN_OR_RETURN(session, table_.Get(transaction, alias, moment));
-    BATONSTORE_RETURN_IF_ERROR(CheckUsable(session, moment));
-    if (!IsWorthTouching(session, moment)) return absl::OkStatus();
-    return table_.Touch(transaction, session, moment);
-  }));
+  BATONSTORE_RETURN_IF_ERROR(Commit(
+      [&](Transaction& transaction) -> absl::Status {
+        const absl::Time moment = time_.Now();
+        BATONSTORE_ASSIGN_OR_RETURN(session, table_.Get(transaction, alias, moment));
+        BATONSTORE_RETURN_IF_ERROR(CheckUsable(session, moment));
+        if (!IsWorthTouching(session, moment)) return absl::OkStatus();
+        return table_.Touch(transaction, session, moment);
+      },
+      Room::kFrees));
   return std::move(session).Seen();
 }
 
@@ -228,10 +235,12 @@ absl::StatusOr<std::optional<Session>> SessionStore::CycleIn(Transaction& transa
 
 absl::StatusOr<uint64_t> SessionStore::RevokeGroup(Alias group) {
   absl::StatusOr<uint64_t> revoked;
-  BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) {
-    revoked = RevokeGroupIn(transaction, group, time_.Now());
-    return revoked.status();
-  }));
+  BATONSTORE_RETURN_IF_ERROR(Commit(
+      [&](Transaction& transaction) {
+        revoked = RevokeGroupIn(transaction, group, time_.Now());
+        return revoked.status();
+      },
+      Room::kFrees));
   return revoked;
 }
 
@@ -261,17 +270,20 @@ absl::Status SessionStore::RevokeAll(absl::string_view principal, std::optional<
     return Refuse(Verdict::kInvalid, absl::StrCat("a principal has at most ", kMaxPrincipalBytes,
                                                   " bytes; this one has ", principal.size()));
   }
-  return Commit([&](Transaction& transaction) -> absl::Status {
-    if (keep.has_value()) {
-      const absl::Time now = time_.Now();
-      BATONSTORE_ASSIGN_OR_RETURN(const StoredSession kept, table_.Get(transaction, *keep, now));
-      if (kept.record.session.principal != principal) {
-        return Refuse(Verdict::kWrongPrincipal, "the session to keep is another principal's");
-      }
-      BATONSTORE_RETURN_IF_ERROR(CheckNotEnded(kept, now));
-    }
-    return RevokeAllIn(transaction, principal, keep);
-  });
+  return Commit(
+      [&](Transaction& transaction) -> absl::Status {
+        if (keep.has_value()) {
+          const absl::Time now = time_.Now();
+          BATONSTORE_ASSIGN_OR_RETURN(const StoredSession kept,
+                                      table_.Get(transaction, *keep, now));
+          if (kept.record.session.principal != principal) {
+            return Refuse(Verdict::kWrongPrincipal, "the session to keep is another principal's");
+          }
+          BATONSTORE_RETURN_IF_ERROR(CheckNotEnded(kept, now));
+        }
+        return RevokeAllIn(transaction, principal, keep);
+      },
+      Room::kFrees);
 }
 
 absl::Status SessionStore::RevokeAllIn(Transaction& transaction, absl::string_view principal,
@@ -374,22 +386,30 @@ absl::StatusOr<SecretBytes> SessionStore::PrivateKey(Alias alias) const {
 }
 
 absl::StatusOr<Swept> SessionStore::Sweep() {
-  absl::StatusOr<Swept> swept;
-  BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) {
-    swept = batonstore::Sweep(transaction, table_, time_.Now());
-    return swept.status();
-  }));
-  return swept;
+  // On a full disk a whole piece might not find its room in what is kept back: a smaller one may.
+  for (uint64_t part = 1;; part *= 4) {
+    absl::StatusOr<Swept> swept;
+    const absl::Status committed = Commit(
+        [&](Transaction& transaction) {
+          swept = batonstore::Sweep(transaction, table_, time_.Now(), part);
+          return swept.status();
+        },
+        Room::kFrees);
+    if (committed.ok()) return swept;
+    if (VerdictOf(committed) != Verdict::kFull || part >= kSweepSessions) return committed;
+  }
 }
 
 absl::Status SessionStore::Acknowledge(Alias alias) {
-  return Commit([&](Transaction& transaction) -> absl::Status {
-    BATONSTORE_ASSIGN_OR_RETURN(const bool was_pending,
-                                transaction.Delete(Table::kCompensations, alias.ToKey()));
-    if (was_pending) return absl::OkStatus();
-    return Refuse(Verdict::kNotFound,
-                  absl::StrCat("no compensation is pending for ", alias.ToString()));
-  });
+  return Commit(
+      [&](Transaction& transaction) -> absl::Status {
+        BATONSTORE_ASSIGN_OR_RETURN(const bool was_pending,
+                                    transaction.Delete(Table::kCompensations, alias.ToKey()));
+        if (was_pending) return absl::OkStatus();
+        return Refuse(Verdict::kNotFound,
+                      absl::StrCat("no compensation is pending for ", alias.ToString()));
+      },
+      Room::kFrees);
 }
 
 absl::Status SessionStore::AdoptWallClock() {
@@ -410,9 +430,11 @@ absl::Status SessionStore::Close() {
   if (getpid() != pid_) return absl::OkStatus();  // a forked child's copy: it must not even lock
   MutexLock lock(close_mu_);
   if (VerdictOf(engine_.Usable()) == Verdict::kClosed) return absl::OkStatus();
-  absl::Status noted = committer_->Run([&](Transaction& transaction) {
-    return PutMetaNumber(transaction, meta::kClosed, recovered_.epoch);
-  });
+  absl::Status noted = committer_->Run(
+      [&](Transaction& transaction) {
+        return PutMetaNumber(transaction, meta::kClosed, recovered_.epoch);
+      },
+      Room::kFrees);
   engine_.Shut(Verdict::kClosed);
   committer_->Drain();
   engine_.Close();

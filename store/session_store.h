@@ -267,7 +267,8 @@ class SessionStore : public SessionReader, private StreamHost {
 
  private:
   // Runs an operation and waits until it is durable.
-  absl::Status Commit(GroupCommitter::Operation operation);
+  using Room = GroupCommitter::Room;
+  absl::Status Commit(GroupCommitter::Operation operation, Room room = Room::kTakes);
 
   // Has `use` try fresh key pairs, sealed, until it says true; KEYS_EXHAUSTED after kKeyPairDraws.
   using KeyPairUse = absl::FunctionRef<absl::StatusOr<bool>(const KeyPair&, std::string sealed)>;

@@ -176,14 +176,17 @@ absl::Status SessionStore::RefuseAndTell(const Presented& presented, const Judge
   // Whoever is refused is not to wait for the writer when nobody listens.
   if (!judged.is_past() || (!revokes && !SomebodyListens(events_))) return RefusalOf(judged);
   absl::StatusOr<Judged> again = judged;
-  const absl::Status written = Commit([&](Transaction& transaction) -> absl::Status {
-    const absl::Time now = time_.Now();
-    again = Judge(transaction, table_, presented, now);
-    BATONSTORE_RETURN_IF_ERROR(again.status());
-    if (!again->is_past()) return absl::OkStatus();
-    BATONSTORE_RETURN_IF_ERROR(TellOfReplayIn(transaction, *again, now));
-    return again->usable.ok() ? RevokeIn(transaction, again->session, rule, now) : absl::OkStatus();
-  });
+  const absl::Status written = Commit(
+      [&](Transaction& transaction) -> absl::Status {
+        const absl::Time now = time_.Now();
+        again = Judge(transaction, table_, presented, now);
+        BATONSTORE_RETURN_IF_ERROR(again.status());
+        if (!again->is_past()) return absl::OkStatus();
+        BATONSTORE_RETURN_IF_ERROR(TellOfReplayIn(transaction, *again, now));
+        return again->usable.ok() ? RevokeIn(transaction, again->session, rule, now)
+                                  : absl::OkStatus();
+      },
+      revokes ? Room::kFrees : Room::kTakes);
   // That the event alone could not be written does not change the refusal.
   if (revokes) BATONSTORE_RETURN_IF_ERROR(written);
   return again.ok() ? RefusalOf(*again) : again.status();
@@ -236,9 +239,11 @@ absl::Status SessionStore::ReplaceKeyring(
                                 changed.Serialize(), *recovered_.random);
   rings_.push_back(std::make_unique<const Keyring>(std::move(changed)));
   // On the disk before anything is signed with it.
-  BATONSTORE_RETURN_IF_ERROR(committer_->Run([&](Transaction& transaction) {
-    return transaction.Put(Table::kMeta, meta::kKeyring, sealed);
-  }));
+  BATONSTORE_RETURN_IF_ERROR(committer_->Run(
+      [&](Transaction& transaction) {
+        return transaction.Put(Table::kMeta, meta::kKeyring, sealed);
+      },
+      Room::kFrees));
   keyring_.store(rings_.back().get(), std::memory_order_release);
   return absl::OkStatus();
 }

@@ -23,8 +23,12 @@ constexpr absl::Duration kGroupRecheck = absl::Hours(24);
 
 class Piece {
  public:
-  Piece(Transaction& transaction, const SessionTable& table, absl::Time now)
-      : transaction_(transaction), table_(table), now_(now) {}
+  Piece(Transaction& transaction, const SessionTable& table, absl::Time now, uint64_t part)
+      : transaction_(transaction),
+        table_(table),
+        now_(now),
+        sessions_(std::max<uint64_t>(kSweepSessions / part, 1)),
+        rows_(std::max<uint64_t>(kSweepRows / part, 1)) {}
 
   absl::StatusOr<Swept> Run() {
     BATONSTORE_RETURN_IF_ERROR(WorkOffRevocations());
@@ -144,15 +148,16 @@ class Piece {
   Transaction& transaction_;
   const SessionTable& table_;
   const absl::Time now_;
-  uint64_t sessions_ = kSweepSessions;  // still to end or remove
-  uint64_t rows_ = kSweepRows;          // still to pass or write
+  uint64_t sessions_;  // still to end or remove
+  uint64_t rows_;      // still to pass or write
   Swept swept_;
 };
 
 }  // namespace
 
-absl::StatusOr<Swept> Sweep(Transaction& transaction, const SessionTable& table, absl::Time now) {
-  return Piece(transaction, table, now).Run();
+absl::StatusOr<Swept> Sweep(Transaction& transaction, const SessionTable& table, absl::Time now,
+                            uint64_t part) {
+  return Piece(transaction, table, now, part).Run();
 }
 
 absl::StatusOr<bool> AnythingDue(Snapshot& snapshot, const SessionTable& table, absl::Time now) {

@@ -32,7 +32,9 @@ inline constexpr uint64_t kSweepSessions = 256;
 inline constexpr uint64_t kSweepRows = 8192;
 
 // One piece, in the caller's transaction. Costs O(what it does), whatever the size of the store.
-absl::StatusOr<Swept> Sweep(Transaction& transaction, const SessionTable& table, absl::Time now);
+// `part` asks for one that is so many times smaller.
+absl::StatusOr<Swept> Sweep(Transaction& transaction, const SessionTable& table, absl::Time now,
+                            uint64_t part = 1);
 
 // Whether there is anything to settle that could make room at a limit: a deadline that has passed
 // or a RevokeAll that is not worked off.

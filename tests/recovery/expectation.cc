@@ -84,6 +84,7 @@ recovery::Options StoreOptions(const std::string& directory, const Policy& polic
   recovery::Options options;
   options.directory = directory;
   options.map_bytes = options.max_map_bytes = uint64_t{64} << 20;
+  options.reserved_bytes = uint64_t{64} << 10;  // states are small, and copied
   options.max_readers = 4;
   options.policy = policy;
   options.sweep_every = absl::InfiniteDuration();

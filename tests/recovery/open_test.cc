@@ -353,6 +353,7 @@ TEST_F(OpenTest, EverythingIsForcedToTheDiskBeforeTheFirstWrite) {
   const ScopedIoFaults faults;
   ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Store> store, OpenStore());
   std::vector<IoCall> calls = faults.Calls();
+  std::erase(calls, IoCall::kAllocate);  // writes nothing
   // The lock writes down who holds it, pid and namespace, in a file of its own.
   ASSERT_THAT(calls, SizeIs(::testing::Gt(5)));
   EXPECT_EQ(calls[0], IoCall::kWrite);

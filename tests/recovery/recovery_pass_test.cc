@@ -295,7 +295,7 @@ TEST(RecoveryPassTest, AFailureAtAnyStepLeavesTheStoreAsItWas) {
   MemoryStore store;
   for (int i = 0; i < 3; ++i) ASSERT_THAT(store->Reserve(LastingSpec()), IsOk());
   const MemoryEngine::Rows before = store.Crash().rows;
-  for (const Fault fault : {Fault::kFailed, Fault::kNoMemory, Fault::kMapFull}) {
+  for (const Fault fault : {Fault::kFailed, Fault::kNoMemory}) {
     int nth = 0;
     for (bool struck = true; struck; ++nth) {
       struck = false;
@@ -311,6 +311,36 @@ TEST(RecoveryPassTest, AFailureAtAnyStepLeavesTheStoreAsItWas) {
       EXPECT_EQ(disk.Committed() == before, struck) << "step " << nth;
     }
     EXPECT_GT(nth, 10) << "the sweep must have met the removals";
+  }
+}
+
+// What lacks room for all of it at once is done in parts.
+TEST(RecoveryPassTest, WhereThereIsLittleRoomItTakesSeveralTransactions) {
+  constexpr int kReserved = 9;
+  for (const int room : {0, 1, 2, 100}) {  // for the removals of so many
+    MemoryStore store;
+    for (int i = 0; i < kReserved; ++i) ASSERT_THAT(store->Reserve(LastingSpec()), IsOk());
+    const MemoryEngine::Rows before = store.Crash().rows;
+    MemoryEngine disk(before);
+    disk.InjectFaults([room, writes = 0](MemoryEngine::Step step) mutable {
+      constexpr int kWritesEach = 12;
+      if (step == MemoryEngine::Step::kCommit) {
+        writes = 0;
+        return Fault::kNone;
+      }
+      if (++writes <= room * kWritesEach + 2) return Fault::kNone;
+      writes = 0;
+      return Fault::kMapFull;
+    });
+    const absl::StatusOr<RecoveryReport> recovered = Recover(disk);
+    if (room == 0) {
+      EXPECT_FALSE(recovered.ok());
+      EXPECT_TRUE(disk.Committed() == before);
+      continue;
+    }
+    ASSERT_THAT(recovered, IsOk());
+    EXPECT_EQ(recovered->removed.size(), size_t{kReserved});
+    EXPECT_TRUE(disk.Committed()[TableIndex(Table::kReservations)].empty());
   }
 }
 

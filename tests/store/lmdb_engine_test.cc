@@ -3,9 +3,14 @@
 
 #include "batonstore/store/lmdb_engine.h"
 
+#include <sys/stat.h>
+
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <random>
 #include <string>
 #include <utility>
@@ -140,7 +145,10 @@ TEST_P(FailingCommitTest, LeavesTheOutcomeUnknownUntilTheStoreIsOpenedAnew) {
       outcome = Put(*engine_, key, std::string(10'000, 'x'));
       struck = faults.Struck();
     }
-    if (outcome.fault != Fault::kNone) {
+    if (outcome.fault == Fault::kDiskFull) {
+      EXPECT_EQ(nth, 0u) << "the room is taken before anything is written";
+      EXPECT_FALSE(outcome.in_commit);
+    } else if (outcome.fault != Fault::kNone) {
       EXPECT_EQ(outcome.fault, Fault::kUnknown) << nth;
       EXPECT_TRUE(outcome.in_commit);
       EXPECT_TRUE(absl::StrContains(outcome.status.message(), "mdb_txn_commit"));
@@ -148,8 +156,7 @@ TEST_P(FailingCommitTest, LeavesTheOutcomeUnknownUntilTheStoreIsOpenedAnew) {
     CloseAndOpenAgain();
     ASSERT_THAT(engine_->environment().Sync(), IsOk());
     if (outcome.fault == Fault::kNone) {
-      EXPECT_GE(nth, 3u)
-          << "a commit needs its writes, a sync and a meta write; then comes the length";
+      EXPECT_GE(nth, 3u) << "a commit needs its writes, a sync and a meta write";
       EXPECT_TRUE(Has(*engine_, key)) << "acknowledged";
     }
     EXPECT_TRUE(Has(*engine_, "before"));
@@ -205,12 +212,130 @@ TEST_F(LmdbEngineTest, PanicAfterAFailedMetaWriteIsUnknownToo) {
   EXPECT_THAT(outcome.status, HasVerdict(Verdict::kPoisoned));
 }
 
-TEST_F(LmdbEngineTest, FileThatCannotBeExtendedFailsNoCommit) {
+// The disk is full. What it still has is the reserve, which only some may use.
+
+constexpr uint64_t kReserve = uint64_t{512} << 10;
+
+Engine::Outcome PutFromReserve(Engine& engine, const std::string& key, const std::string& value) {
+  return engine.Write([&](Transaction& transaction) {
+    EXPECT_THAT(transaction.Put(Table::kSessions, key, value), IsOk());
+    return Engine::Decision::kCommitFromReserve;
+  });
+}
+
+TEST_F(LmdbEngineTest, FullDiskRefusesACommitBeforeItWritesAnything) {
+  folder_.options.map_bytes = 64 << 20;
   Create();
-  const ScopedIoFaults faults({.call = IoCall::kTruncate, .error = ENOSPC, .for_good = true});
-  for (int i = 0; i < 5; ++i) {
-    EXPECT_THAT(Put(*engine_, absl::StrCat("key ", i), std::string(100'000, 'x')).status, IsOk());
+  {
+    const ScopedIoFaults faults({.call = IoCall::kAllocate, .error = ENOSPC, .for_good = true});
+    const Engine::Outcome outcome = Put(*engine_, "key", std::string(2'000'000, 'x'));
+    EXPECT_EQ(outcome.fault, Fault::kDiskFull);
+    EXPECT_FALSE(outcome.in_commit);
+    EXPECT_THAT(outcome.status, HasVerdict(Verdict::kFull));
+    EXPECT_EQ(faults.Count(IoCall::kWrite), 0u);
+    EXPECT_EQ(faults.Count(IoCall::kSync), 0u);
   }
+  EXPECT_THAT(Put(*engine_, "key", std::string(2'000'000, 'x')).status, IsOk());
+}
+
+TEST_F(LmdbEngineTest, ReserveIsUsedByThoseWhoMayAndMadeWholeOnceThereIsRoom) {
+  folder_.options.map_bytes = 64 << 20;
+  folder_.options.reserved_bytes = kReserve;
+  Create();
+  ASSERT_THAT(Put(*engine_, "first", "value").status, IsOk());
+  const std::string big(100'000, 'x');
+  {
+    const ScopedIoFaults faults({.call = IoCall::kAllocate, .error = ENOSPC, .for_good = true});
+    // The step in which the file grows has some room of its own.
+    int taken = 0;
+    while (Put(*engine_, absl::StrCat("taken ", taken), big).status.ok()) ++taken;
+    ASSERT_LT(taken, 12);
+    EXPECT_THAT(Put(*engine_, "refused", big).status, HasVerdict(Verdict::kFull));
+    ASSERT_THAT(PutFromReserve(*engine_, "urgent", std::string(300'000, 'x')).status, IsOk());
+    EXPECT_THAT(PutFromReserve(*engine_, "too much", std::string(400'000, 'x')).status,
+                HasVerdict(Verdict::kFull));
+    for (int i = 0; i < 100; ++i) {
+      EXPECT_THAT(PutFromReserve(*engine_, "small", absl::StrCat(i)).status, IsOk())
+          << "pages that are given up come back";
+    }
+    EXPECT_THAT(Put(*engine_, "small", "refused").status, HasVerdict(Verdict::kFull));
+  }
+  EXPECT_THAT(Put(*engine_, "last", big).status, IsOk());
+  const LmdbEnvironment::Info info = *engine_->environment().Inspect();
+  EXPECT_GE(info.file_bytes, (info.last_page + 1) * info.page_size + kReserve);
+  EXPECT_FALSE(Has(*engine_, "refused"));
+  EXPECT_TRUE(Has(*engine_, "urgent"));
+}
+
+TEST_F(LmdbEngineTest, ReserveIsAllocatedAndNotJustAFileSize) {
+  folder_.options.map_bytes = 64 << 20;
+  folder_.options.reserved_bytes = kReserve;
+  Create();
+  ASSERT_THAT(Put(*engine_, "key", "value").status, IsOk());
+  struct stat file {};
+  ASSERT_EQ(stat(folder_.DataFile().c_str(), &file), 0);
+  EXPECT_GE(file.st_blocks * 512, off_t{kReserve});
+}
+
+TEST_F(LmdbEngineTest, FileSystemThatCannotAllocateServesAllTheSame) {
+  folder_.options.map_bytes = 64 << 20;
+  folder_.options.reserved_bytes = kReserve;
+  Create();
+  const ScopedIoFaults faults({.call = IoCall::kAllocate, .error = EOPNOTSUPP, .for_good = true});
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_THAT(Put(*engine_, absl::StrCat("key ", i), std::string(300'000, 'x')).status, IsOk());
+    const LmdbEnvironment::Info info = *engine_->environment().Inspect();
+    EXPECT_GE(info.file_bytes, (info.last_page + 1) * info.page_size);
+  }
+}
+
+TEST_F(LmdbEngineTest, ADiskThatFailsToAllocateIsNotCalledFull) {
+  folder_.options.map_bytes = 64 << 20;
+  Create();
+  const ScopedIoFaults faults({.call = IoCall::kAllocate, .error = EIO});
+  EXPECT_THAT(Put(*engine_, "key", std::string(2'000'000, 'x')).status, HasVerdict(Verdict::kIo));
+  EXPECT_THAT(Put(*engine_, "key", std::string(2'000'000, 'x')).status, IsOk());
+}
+
+// What a full disk is judged by, so it must not be less than what the commit takes.
+TEST_F(LmdbEngineTest, NoCommitTakesMorePagesThanWasSaid) {
+  folder_.options.map_bytes = 256 << 20;
+  Create();
+  LmdbEnvironment& environment = engine_->environment();
+  ASSERT_OK_AND_ASSIGN(const LmdbTable meta, environment.OpenTable("meta", false));
+  ASSERT_OK_AND_ASSIGN(const LmdbTable sessions, environment.OpenTable("sessions", false));
+  std::mt19937 random(1);  // of a fixed seed: the workload is the same in every run
+  const auto key = [&] {
+    return absl::StrCat(absl::Dec(random() % 5000, absl::kZeroPad6),
+                        std::string(random() % 8 == 0 ? random() % 480 : 0, 'k'));
+  };
+  uint64_t most_taken = 0;
+  std::optional<LmdbTransaction> pins;  // else free pages would be taken first
+  for (int round = 0; round < 300; ++round) {
+    if (round % 50 == 0) {
+      pins.reset();
+      ASSERT_OK_AND_ASSIGN(LmdbTransaction snapshot, environment.BeginRead());
+      pins.emplace(std::move(snapshot));
+    }
+    const uint64_t before = environment.Inspect()->last_page;
+    ASSERT_OK_AND_ASSIGN(LmdbTransaction transaction, environment.BeginWrite());
+    const int writes = 1 + static_cast<int>(random() % (round % 10 == 0 ? 3000 : 40));
+    const size_t longest = round % 3 == 0 ? 3000 : round % 3 == 1 ? 300 : 20'000 / writes + 1;
+    for (int i = 0; i < writes; ++i) {
+      const LmdbTable table = random() % 2 == 0 ? meta : sessions;
+      if (random() % 3 == 0) {
+        (void)transaction.Delete(table, key());
+      } else {
+        ASSERT_EQ(transaction.Put(table, key(), std::string(random() % longest, 'x')), 0);
+      }
+    }
+    const uint64_t said = transaction.PagesAtMost();
+    ASSERT_EQ(transaction.Commit(), 0);
+    const uint64_t taken = environment.Inspect()->last_page - before;
+    ASSERT_LE(taken, said) << "round " << round << ", writes " << writes;
+    most_taken = std::max(most_taken, taken);
+  }
+  EXPECT_GT(most_taken, 500u) << "else the test would see nothing";
 }
 
 // Space.

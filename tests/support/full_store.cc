@@ -120,6 +120,7 @@ template <typename Work>
 void AsOwner(const std::string& directory, Work work) {
   const auto store = OrDie(recovery::Open({.directory = directory,
                                            .map_bytes = uint64_t{64} << 20,
+                                           .reserved_bytes = 0,  // a small file
                                            .sweep_every = absl::InfiniteDuration()}));
   work(store->sessions());
   Require(store->Close());

@@ -111,6 +111,7 @@ ssize_t __real_writev(int fd, const iovec* pieces, int count);
 int __real_fdatasync(int fd);
 int __real_fsync(int fd);
 int __real_ftruncate(int fd, off_t size);
+int __real_fallocate(int fd, int mode, off_t offset, off_t size);
 
 ssize_t __wrap_pwrite(int fd, const void* data, size_t size, off_t offset) {
   using namespace batonstore::testing;
@@ -137,6 +138,11 @@ int __wrap_fsync(int fd) {
 int __wrap_ftruncate(int fd, off_t size) {
   using namespace batonstore::testing;
   return Intercept(IoCall::kTruncate, 0, &__real_ftruncate, fd, size);
+}
+
+int __wrap_fallocate(int fd, int mode, off_t offset, off_t size) {
+  using namespace batonstore::testing;
+  return Intercept(IoCall::kAllocate, 0, &__real_fallocate, fd, mode, offset, size);
 }
 
 }  // extern "C"

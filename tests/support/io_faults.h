@@ -19,6 +19,7 @@ enum class IoCall {
   kWrite,     // pwrite, writev
   kSync,      // fdatasync, fsync
   kTruncate,  // ftruncate
+  kAllocate,  // fallocate
 };
 
 struct IoFault {

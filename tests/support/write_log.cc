@@ -335,8 +335,22 @@ int __wrap_ftruncate(int fd, off_t size) {
 
 int __wrap_fallocate(int fd, int mode, off_t offset, off_t size) {
   const auto file = Watched(fd);
-  if (file.has_value() && !file->is_scratch) DieOf("fallocate");
-  return __real_fallocate(fd, mode, offset, size);
+  if (!file.has_value() || file->is_scratch) return __real_fallocate(fd, mode, offset, size);
+  if (mode != 0) DieOf("fallocate");
+  // What it takes of the disk is zeros, as what was never written is: all that shows is the size.
+  const auto fault = batonstore::testing::NextFault(batonstore::testing::WriteFault::Call::kAny);
+  if (!fault.has_value() || fault->takes_effect) {
+    struct stat info {};
+    if (fstat(fd, &info) != 0 || __real_fallocate(fd, mode, offset, size) != 0) return -1;
+    if (offset + size > info.st_size) {
+      batonstore::testing::Log({.kind = batonstore::testing::LogRecord::Kind::kTruncate,
+                                .node = file->node,
+                                .offset = static_cast<uint64_t>(offset + size)});
+    }
+  }
+  if (!fault.has_value()) return 0;
+  errno = fault->error;
+  return -1;
 }
 
 void* __wrap_mmap(void* address, size_t size, int protection, int flags, int fd, off_t offset) {
