@@ -100,7 +100,7 @@ constexpr size_t kMain = kThreads;  // the writer of the log that is not one of 
 constexpr int kLivesPerStore = 16;  // then a new one, so that the model stays small
 
 #if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-uint64_t operations = 5'000;  // a sanitizer is ten times slower, and so is starting a process
+uint64_t operations = 2'000;  // a sanitizer is ten times slower, and so is starting a process
 #else
 uint64_t operations = 100'000;
 #endif
