@@ -119,7 +119,19 @@ std::string StoreLock::ReadLine(long offset) const {
   return std::string(text.substr(0, text.find('\n')));
 }
 
-StoreLock::~StoreLock() { CloseInForkedChild(); }
+StoreLock::StoreLock(int fd) : pid_(getpid()), fd_(fd) {}
+
+StoreLock::~StoreLock() { Release(); }
+
+void StoreLock::Release() {
+  const int fd = fd_.exchange(-1);
+  if (fd < 0) return;
+  struct flock all {};
+  all.l_type = F_UNLCK;
+  all.l_whence = SEEK_SET;
+  if (getpid() == pid_) (void)fcntl(fd, F_OFD_SETLK, &all);  // in a child it is the parent's lock
+  close(fd);
+}
 
 void StoreLock::CloseInForkedChild() {
   const int fd = fd_.exchange(-1);

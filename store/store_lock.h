@@ -15,6 +15,8 @@
 #ifndef BATONSTORE_STORE_STORE_LOCK_H_
 #define BATONSTORE_STORE_STORE_LOCK_H_
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <memory>
 #include <string>
@@ -51,17 +53,19 @@ class StoreLock {
   // Closes a forked child's copy of the descriptor, which would keep a dead owner's lock alive.
   void CloseInForkedChild();
 
-  // Lets go before the destructor does.
-  void Release() { CloseInForkedChild(); }
+  // Lets go before the destructor does. Unlocks and does not just close: a program that is being
+  // started may have a copy of the descriptor, which would keep the lock for a moment more.
+  void Release();
 
  private:
-  explicit StoreLock(int fd) : fd_(fd) {}
+  explicit StoreLock(int fd);
 
   absl::Status TakeOwnership();
   absl::Status JoinNamespace(const std::string& pid_namespace);
   absl::Status WriteLine(long offset, const std::string& text);
   std::string ReadLine(long offset) const;
 
+  const pid_t pid_;
   std::atomic<int> fd_;
 };
 

@@ -77,6 +77,20 @@ TEST_F(StoreLockTest, ReleaseLetsTheNextOwnerIn) {
   EXPECT_THAT(Acquire(Role::kOwner), IsOk());
 }
 
+// As a program has that is being started: it closes its copy of the descriptor only a moment later,
+// and no handler of fork is run in it.
+TEST_F(StoreLockTest, ReleaseLetsTheNextOwnerInWhoeverHasACopyOfTheDescriptor) {
+  ASSERT_OK_AND_ASSIGN(auto lock, Acquire(Role::kOwner));
+  ForkedChild child([](Channel& parent) -> std::string {
+    parent.Receive();
+    return "";
+  });
+  lock->Release();
+  EXPECT_THAT(Acquire(Role::kOwner), IsOk());
+  child.channel().Send("end");
+  EXPECT_EQ(child.Join(), "");
+}
+
 TEST_F(StoreLockTest, KilledOwnerLeavesNoLock) {
   ForkedChild child([this](Channel& parent) -> std::string {
     const auto owner = Acquire(Role::kOwner);
