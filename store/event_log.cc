@@ -98,6 +98,7 @@ absl::Status EventLog::Acknowledge(absl::string_view name, uint64_t sequence) {
 }
 
 void EventLog::WaitForEvents(absl::string_view name, absl::Duration timeout) {
+  if (!engine_.Usable().ok()) return;  // a forked child may not even lock
   MutexLock lock(mu_);
   ++waiting_;  // before looking: a commit that comes after it will signal
   const absl::StatusOr<std::vector<Event>> there = Read(name, 1);

@@ -260,16 +260,21 @@ absl::Status LmdbEnvironment::OpenFiles(unsigned int extra_flags) {
   if (code == MDB_SUCCESS) code = mdb_env_set_mapsize(env_, options_.map_bytes);
   if (code != MDB_SUCCESS) return LmdbStatus(code, "mdb_env_set");
   BATONSTORE_RETURN_IF_ERROR(TakeLockFileSpace(options_.directory, options_.max_readers));
-  code = mdb_env_open(env_, options_.directory.c_str(), MDB_NOTLS | extra_flags, 0600);
+  {
+    // LMDB opens the data file without close-on-exec, and a program that inherits the descriptor
+    // can destroy the file: both share one file offset.
+    const ForkBarrier until_marked;
+    code = mdb_env_open(env_, options_.directory.c_str(), MDB_NOTLS | extra_flags, 0600);
+    if (code == MDB_SUCCESS && fcntl(DataFile(), F_SETFD, FD_CLOEXEC) != 0) {
+      return SystemError(errno, "fcntl FD_CLOEXEC");
+    }
+  }
   if (code == EACCES || code == EPERM) {
     return SystemError(code, absl::StrCat("open the files in ", options_.directory));
   }
   if (code != MDB_SUCCESS) {
     return LmdbStatus(code, absl::StrCat("mdb_env_open ", options_.directory));
   }
-  // LMDB opens the data file without it, and a child that inherits the descriptor can destroy the
-  // file: both share one file offset.
-  if (fcntl(DataFile(), F_SETFD, FD_CLOEXEC) != 0) return SystemError(errno, "fcntl FD_CLOEXEC");
   BATONSTORE_ASSIGN_OR_RETURN(const Info info, Inspect());
   page_bytes_ = info.page_size;
   MutexLock lock(mu_);

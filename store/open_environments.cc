@@ -78,6 +78,9 @@ absl::StatusOr<std::unique_ptr<OpenEnvironment>> OpenEnvironment::Register(
   return holder;
 }
 
+ForkBarrier::ForkBarrier() ABSL_NO_THREAD_SAFETY_ANALYSIS { TheList().mu.Lock(); }
+ForkBarrier::~ForkBarrier() ABSL_NO_THREAD_SAFETY_ANALYSIS { TheList().mu.Unlock(); }
+
 OpenEnvironment::~OpenEnvironment() {
   List& list = TheList();
   MutexLock lock(list.mu);

@@ -31,6 +31,16 @@ class OpenEnvironment {
   OpenEnvironment() = default;
 };
 
+// While there is one, fork() waits: for descriptors that are not marked close-on-exec yet. It does
+// not keep posix_spawn and vfork out, which ask nobody. One at a time in a thread.
+class ForkBarrier {
+ public:
+  ForkBarrier();
+  ~ForkBarrier();
+  ForkBarrier(const ForkBarrier&) = delete;
+  ForkBarrier& operator=(const ForkBarrier&) = delete;
+};
+
 }  // namespace batonstore
 
 #endif  // BATONSTORE_STORE_OPEN_ENVIRONMENTS_H_
