@@ -1,7 +1,18 @@
 #include "tests/support/allocation_faults.h"
 
+#include <cerrno>
 #include <cstdlib>
 #include <new>
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define BATONSTORE_MALLOC_CAN_FAIL 1
+// glibc's own, behind the definitions below.
+extern "C" {
+void* __libc_malloc(size_t size);
+void* __libc_calloc(size_t count, size_t size);
+void* __libc_realloc(void* memory, size_t size);
+}
+#endif
 
 namespace batonstore::testing {
 namespace {
@@ -11,6 +22,7 @@ enum class State { kOff, kArmed, kStruck, kStruckForGood };
 thread_local State state = State::kOff;
 thread_local size_t allocations_left = 0;
 thread_local bool stays = false;
+thread_local Memory memory_of = Memory::kNew;
 
 bool MustFail() {
   if (state == State::kStruckForGood) return true;
@@ -19,21 +31,49 @@ bool MustFail() {
   return true;
 }
 
+void* PlainMalloc(size_t size) {
+#ifdef BATONSTORE_MALLOC_CAN_FAIL
+  return __libc_malloc(size);
+#else
+  return std::malloc(size);
+#endif
+}
+
 void* Allocate(size_t size) {
-  void* const memory = MustFail() ? nullptr : std::malloc(size == 0 ? 1 : size);
+  void* const memory = MustFail() ? nullptr : PlainMalloc(size == 0 ? 1 : size);
   if (memory == nullptr) throw std::bad_alloc();
   return memory;
 }
 
+#ifdef BATONSTORE_MALLOC_CAN_FAIL
+bool MallocMustFail() {
+  if (memory_of != Memory::kAny || !MustFail()) return false;
+  errno = ENOMEM;
+  return true;
+}
+#endif
+
 }  // namespace
 
-ScopedAllocationFault::ScopedAllocationFault(size_t nth, bool for_good) {
+bool MallocCanFail() {
+#ifdef BATONSTORE_MALLOC_CAN_FAIL
+  return true;
+#else
+  return false;
+#endif
+}
+
+ScopedAllocationFault::ScopedAllocationFault(size_t nth, bool for_good, Memory of) {
   allocations_left = nth;
   stays = for_good;
+  memory_of = of;
   state = State::kArmed;
 }
 
-ScopedAllocationFault::~ScopedAllocationFault() { state = State::kOff; }
+ScopedAllocationFault::~ScopedAllocationFault() {
+  state = State::kOff;
+  memory_of = Memory::kNew;
+}
 
 bool ScopedAllocationFault::Struck() const {
   return state == State::kStruck || state == State::kStruckForGood;
@@ -48,3 +88,20 @@ void operator delete(void* memory) noexcept { std::free(memory); }
 void operator delete(void* memory, size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
+
+#ifdef BATONSTORE_MALLOC_CAN_FAIL
+// Every library of the process calls these, since the program's own come first. `free` stays libc's.
+extern "C" {
+
+void* malloc(size_t size) {
+  return batonstore::testing::MallocMustFail() ? nullptr : __libc_malloc(size);
+}
+void* calloc(size_t count, size_t size) {
+  return batonstore::testing::MallocMustFail() ? nullptr : __libc_calloc(count, size);
+}
+void* realloc(void* memory, size_t size) {
+  return batonstore::testing::MallocMustFail() ? nullptr : __libc_realloc(memory, size);
+}
+
+}  // extern "C"
+#endif

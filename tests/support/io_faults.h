@@ -1,5 +1,6 @@
-// Watches and fails the system calls through which LMDB writes, in a test that links this library:
-// its link options put it in front of them (-Wl,--wrap).
+// Watches and fails the system calls that are made of files, in a test that links this library: its
+// link options put it in front of them (-Wl,--wrap), as the definitions in io_faults.cc do for
+// those that the C++ library makes.
 //
 //   ScopedIoFaults faults({.call = IoCall::kSync, .error = EIO});  // the first sync fails, once
 //   ... commit ...
@@ -15,19 +16,36 @@
 
 namespace batonstore::testing {
 
-enum class IoCall {
-  kWrite,     // pwrite, writev
+enum class IoCall : uint8_t {
+  // Those that write.
+  kWrite,     // pwrite, write, writev
   kSync,      // fdatasync, fsync
   kTruncate,  // ftruncate
+  // The others.
   kAllocate,  // fallocate
+  kEntry,     // rename, mkdtemp, unlinkat, remove
+  kOpen,      // open, openat, fdopendir
+  kClose,     // close; one that fails has closed all the same, as in Linux
+  kRead,      // pread, read, readdir
+  kSeek,      // lseek
+  kStat,      // stat, lstat, fstat, statfs, fstatfs, fstatvfs, access, readlink,
+              // realpath
+  kLock,      // fcntl, flock
+  kMap,       // mmap
 };
+inline constexpr bool IsWriting(IoCall call) { return call <= IoCall::kTruncate; }
 
 struct IoFault {
-  std::optional<IoCall> call = std::nullopt;  // the calls that count; nothing: all of them
+  std::optional<IoCall> call = std::nullopt;  // the calls that count; nothing: those that write
+  bool any_call = false;                      // every call counts
   size_t nth = 0;                             // the one that fails, from 0
   int error = 0;                              // its errno
   bool for_good = false;                      // so do all that follow
   bool takes_effect = false;                  // it does its work and then says that it failed
+  bool is_short = false;  // a write does a half of its work, and says so; nothing else fails
+  // The next sync, or write through O_DSYNC, reports the same once more, though it does its work:
+  // each open file hears of a write that the kernel could not do.
+  bool echoes = false;
 };
 
 // From its making to its end; one at a time in a process. Thread-safe.
@@ -39,8 +57,9 @@ class ScopedIoFaults {
   ScopedIoFaults(const ScopedIoFaults&) = delete;
   ScopedIoFaults& operator=(const ScopedIoFaults&) = delete;
 
-  // What was called so far, in order, by any thread.
+  // What was called so far, in order, by any thread: calls that write, or all.
   std::vector<IoCall> Calls() const;
+  std::vector<IoCall> AllCalls() const;
   size_t Count(IoCall call) const;
 
   // What the writes so far were to write.
@@ -48,6 +67,12 @@ class ScopedIoFaults {
 
   // Whether a call has failed.
   bool Struck() const;
+
+  // No call fails from here on, but for an echo that is due.
+  void Relent();
+
+ private:
+  std::vector<IoCall> CallsThat(bool write_only) const;
 };
 
 }  // namespace batonstore::testing
