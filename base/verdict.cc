@@ -81,6 +81,15 @@ absl::Status Refuse(Verdict verdict, absl::string_view message) {
   return WithPayload(verdict, absl::StrCat(VerdictName(verdict), ": ", message));
 }
 
+namespace {
+
+const absl::Status* const no_memory =
+    new absl::Status(Refuse(Verdict::kTooMany, "not enough memory for this; it changed nothing"));
+
+}  // namespace
+
+const absl::Status& NoMemory() { return *no_memory; }
+
 std::optional<Verdict> VerdictOf(const absl::Status& status) {
   const absl::optional<absl::Cord> payload = status.GetPayload(kPayloadUrl);
   if (!payload.has_value()) return std::nullopt;

@@ -67,6 +67,10 @@ absl::Span<const Verdict> AllVerdicts();
 // A status with that verdict, its code, and a message that starts with the verdict's name.
 absl::Status Refuse(Verdict verdict, absl::string_view message);
 
+// TOO_MANY: there was not enough memory, and nothing has changed. Takes none itself: it was made
+// when the program began.
+const absl::Status& NoMemory();
+
 // The verdict inside `status`; nothing for OK and for statuses that are not ours.
 std::optional<Verdict> VerdictOf(const absl::Status& status);
 

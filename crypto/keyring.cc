@@ -121,15 +121,18 @@ absl::StatusOr<BatonClaims> Keyring::Verify(absl::string_view text) const {
 }
 
 SecretBytes Keyring::Serialize() const {
-  CBB writer;
+  bssl::ScopedCBB writer;
   CBB keys;
   CBB incarnation;
   size_t most = 16;
   for (const Key& key : keys_) most += 16 + key.incarnation.size() + kSecretSize;
   SecretBytes buffer =
       SecretBytes::OfSize(most);  // fixed, so that no copy stays behind in the heap
-  bool fits = CBB_init_fixed(&writer, reinterpret_cast<uint8_t*>(buffer.MutableData()), most) &&
-              CBB_add_u8(&writer, kFormatVersion) && CBB_add_u24_length_prefixed(&writer, &keys);
+  if (!CBB_init_fixed(writer.get(), reinterpret_cast<uint8_t*>(buffer.MutableData()), most)) {
+    throw std::bad_alloc();
+  }
+  bool fits =
+      CBB_add_u8(writer.get(), kFormatVersion) && CBB_add_u24_length_prefixed(writer.get(), &keys);
   for (const Key& key : keys_) {
     fits = fits && CBB_add_u32(&keys, key.id) &&
            CBB_add_u8(&keys, static_cast<uint8_t>(key.status)) &&
@@ -140,7 +143,7 @@ SecretBytes Keyring::Serialize() const {
                          key.secret.size());
   }
   size_t size = 0;
-  fits = fits && CBB_finish(&writer, nullptr, &size);
+  fits = fits && CBB_finish(writer.get(), nullptr, &size);
   if (!fits) std::abort();  // the buffer was sized for exactly these fields
   return SecretBytes(buffer.Reveal().substr(0, size));
 }

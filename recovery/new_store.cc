@@ -10,6 +10,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -47,9 +48,12 @@ class NewFolder {
         return SystemError(errno, absl::StrCat("create ", path));
       }
       auto folder = std::unique_ptr<NewFolder>(new NewFolder(path));
+      const int error = folder->Lock();
       // Between its making and its locking, another creator may have taken it for left behind.
+      const bool was_taken = error == ENOENT || error == EWOULDBLOCK;
+      if (error != 0 && !was_taken) return SystemError(error, absl::StrCat("lock ", path));
       std::error_code ignored;
-      if (folder->Lock() && fs::exists(path, ignored)) return folder;
+      if (!was_taken && fs::exists(path, ignored)) return folder;
     }
   }
 
@@ -59,13 +63,17 @@ class NewFolder {
     for (const fs::directory_entry& entry : fs::directory_iterator(parent, ignored)) {
       if (!absl::StartsWith(entry.path().filename().string(), name_prefix)) continue;
       NewFolder left_behind(entry.path().string());
-      if (!left_behind.Lock()) left_behind.published_ = true;  // somebody is at work in it
+      if (left_behind.Lock() != 0) left_behind.published_ = true;  // somebody is at work in it
     }
   }
 
   ~NewFolder() {
-    std::error_code ignored;
-    if (!published_) fs::remove_all(path_, ignored);
+    try {
+      std::error_code ignored;
+      if (!published_) fs::remove_all(path_, ignored);
+    } catch (const std::bad_alloc&) {
+      // The next creation finds nobody at work in it.
+    }
     if (fd_ >= 0) close(fd_);
   }
   NewFolder(const NewFolder&) = delete;
@@ -92,9 +100,10 @@ class NewFolder {
  private:
   explicit NewFolder(std::string path) : path_(std::move(path)) {}
 
-  bool Lock() {
+  // 0, or an errno.
+  int Lock() {
     fd_ = open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return fd_ >= 0 && flock(fd_, LOCK_EX | LOCK_NB) == 0;
+    return fd_ >= 0 && flock(fd_, LOCK_EX | LOCK_NB) == 0 ? 0 : errno;
   }
 
   const std::string path_;

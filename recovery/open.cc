@@ -2,6 +2,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -255,7 +256,7 @@ absl::Status Store::Close() {
   return closed;
 }
 
-absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options) {
+absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options) try {
   BATONSTORE_RETURN_IF_ERROR(CheckOptions(options));
   const absl::Duration began = options.clock->SinceBoot();
   BATONSTORE_RETURN_IF_ERROR(CreateIfMissing(options));
@@ -277,6 +278,8 @@ absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options) {
                                                     options.streams);
   BATONSTORE_RETURN_IF_ERROR(parts->StartThreads(options));
   return std::unique_ptr<Store>(new Store(std::move(parts)));
+} catch (const std::bad_alloc&) {
+  return NoMemory();
 }
 
 struct Observer::Parts {
@@ -301,7 +304,7 @@ Observer::~Observer() {
 
 const SessionReader& Observer::sessions() const { return *parts_->sessions; }
 
-absl::StatusOr<std::unique_ptr<Observer>> OpenReadOnly(const Options& options) {
+absl::StatusOr<std::unique_ptr<Observer>> OpenReadOnly(const Options& options) try {
   BATONSTORE_RETURN_IF_ERROR(CheckOptions(options));
   BATONSTORE_ASSIGN_OR_RETURN(const Folder folder, LookAt(options.directory));
   if (folder == Folder::kAbsent) {
@@ -316,6 +319,8 @@ absl::StatusOr<std::unique_ptr<Observer>> OpenReadOnly(const Options& options) {
   parts->time = std::make_unique<StoreTime>(*options.clock, opened.identity.last_time);
   parts->sessions = std::make_unique<SessionReader>(*parts->engine, *parts->keys, *parts->time);
   return std::unique_ptr<Observer>(new Observer(std::move(parts)));
+} catch (const std::bad_alloc&) {
+  return NoMemory();
 }
 
 }  // namespace batonstore::recovery

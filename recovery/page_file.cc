@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "batonstore/base/status_macros.h"
@@ -31,10 +33,11 @@ absl::Status BadMeta(uint64_t page, absl::string_view what) {
 absl::StatusOr<std::unique_ptr<PageFile>> PageFile::Open(const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return SystemError(errno, absl::StrCat("open ", path));
+  absl::Cleanup closing = [fd] { close(fd); };
   struct stat info {};
-  const int error = fstat(fd, &info) == 0 ? 0 : errno;
+  if (fstat(fd, &info) != 0) return SystemError(errno, absl::StrCat("stat ", path));
   auto file = std::unique_ptr<PageFile>(new PageFile(fd, static_cast<uint64_t>(info.st_size)));
-  if (error != 0) return SystemError(error, absl::StrCat("stat ", path));
+  std::move(closing).Cancel();
   char page_bytes[sizeof(uint32_t)];
   BATONSTORE_RETURN_IF_ERROR(file->Read(lmdb::meta::kFreeTree, absl::MakeSpan(page_bytes)));
   const auto size = At<uint32_t>(absl::string_view(page_bytes, sizeof(page_bytes)), 0);

@@ -3,12 +3,14 @@
 #include <atomic>
 #include <filesystem>
 #include <memory>
+#include <new>
 #include <system_error>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/status_macros.h"
+#include "batonstore/base/system_error.h"
 #include "batonstore/base/verdict.h"
 #include "batonstore/recovery/lmdb_layout.h"
 #include "batonstore/recovery/new_store.h"
@@ -79,12 +81,14 @@ absl::StatusOr<uint64_t> LastSnapshot(LmdbEnvironment& environment) {
 
 }  // namespace
 
-absl::StatusOr<VerifyReport> Verify(const VerifyRequest& request) {
+absl::StatusOr<VerifyReport> Verify(const VerifyRequest& request) try {
   if (request.directory.empty() || request.clock == nullptr) {
     return Refuse(Verdict::kInvalid, "the request has no directory, or a null clock");
   }
   std::error_code error;
-  if (!std::filesystem::exists(DataFile(request.directory), error)) {
+  const bool exists = std::filesystem::exists(DataFile(request.directory), error);
+  if (error) return SystemError(error.value(), absl::StrCat("stat ", request.directory));
+  if (!exists) {
     return Refuse(Verdict::kNotFound, absl::StrCat("there is no store in ", request.directory));
   }
   std::atomic<StoreLock*> held{nullptr};  // a forked child lets go of its copy
@@ -118,6 +122,8 @@ absl::StatusOr<VerifyReport> Verify(const VerifyRequest& request) {
                       : meta.status();
   }
   return unseen;
+} catch (const std::bad_alloc&) {
+  return NoMemory();
 }
 
 }  // namespace batonstore::recovery

@@ -51,8 +51,12 @@ absl::Status CheckRowsOf(const StoreFile& store, const SecretBytes& key_encrypti
                          FindingList& findings, VerifyReport& report,
                          const VerifyProgress& progress, size_t window) {
   MetaRows meta(store, findings);
-  BATONSTORE_ASSIGN_OR_RETURN(const std::optional<Identity> identity,
-                              CheckIdentity(meta, key_encryption_key, SystemRandom(), findings));
+  const bool is_whole = findings.total() == 0;
+  absl::StatusOr<std::optional<Identity>> checked =
+      CheckIdentity(meta, key_encryption_key, SystemRandom(), findings);
+  // What could not be read is not missing.
+  if (!is_whole && VerdictOf(checked.status()) == Verdict::kWrongFormat) return absl::OkStatus();
+  BATONSTORE_ASSIGN_OR_RETURN(const std::optional<Identity> identity, std::move(checked));
   if (!identity.has_value()) return absl::OkStatus();
   const double sessions = std::max(1.0, static_cast<double>(store.tree(Table::kSessions).entries));
   const RowCounts counts = CheckRows(
@@ -117,7 +121,7 @@ absl::StatusOr<VerifyReport> VerifySnapshot(const PageFile& file, const lmdb::Me
   report.duration = clock.SinceBoot() - began;
   return report;
 } catch (const std::bad_alloc&) {
-  return Refuse(Verdict::kTooMany, "there is not enough memory to verify the store");
+  return NoMemory();
 }
 
 absl::StatusOr<VerifyReport> VerifyQuietFile(const std::string& data_file,

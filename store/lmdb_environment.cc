@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/system_error.h"
@@ -42,15 +43,17 @@ absl::Status CheckDataFile(const std::string& directory) {
   const std::string path = DataPath(directory);
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return SystemError(errno, absl::StrCat("open ", path));
+  const absl::Cleanup closing = [fd] { close(fd); };
   struct stat info {};
+  if (fstat(fd, &info) != 0) return SystemError(errno, absl::StrCat("fstat ", path));
   uint32_t magic = 0;
   uint32_t page_size = 0;
-  const bool readable =
-      fstat(fd, &info) == 0 &&
-      pread(fd, &magic, sizeof(magic), kMagicAt) == ssize_t{sizeof(magic)} &&
-      pread(fd, &page_size, sizeof(page_size), kPageSizeAt) == ssize_t{sizeof(page_size)};
-  close(fd);
-  if (!readable || info.st_size < kSmallestFile) {
+  const ssize_t magic_read = pread(fd, &magic, sizeof(magic), kMagicAt);
+  if (magic_read < 0) return SystemError(errno, absl::StrCat("read ", path));
+  const ssize_t page_size_read = pread(fd, &page_size, sizeof(page_size), kPageSizeAt);
+  if (page_size_read < 0) return SystemError(errno, absl::StrCat("read ", path));
+  if (magic_read != ssize_t{sizeof(magic)} || page_size_read != ssize_t{sizeof(page_size)} ||
+      info.st_size < kSmallestFile) {
     return Refuse(Verdict::kCorrupt, absl::StrCat(path, " is cut off; restore a backup"));
   }
   if (magic != kMagic) {

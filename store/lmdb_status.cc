@@ -16,6 +16,8 @@ Verdict VerdictForErrno(int code) {
     case EFBIG:
       return Verdict::kFull;
     case ENOMEM:
+    case EMFILE:
+    case ENFILE:
       return Verdict::kTooMany;
     case EAGAIN:
     case EBUSY:

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <new>
 #include <optional>
 #include <utility>
 
@@ -83,7 +84,7 @@ absl::StatusOr<Saved> SessionStore::SaveOrCreate(const SessionSpec& spec, const 
 }
 
 absl::StatusOr<Saved> SessionStore::Insert(const SessionSpec& spec, State state,
-                                           const Fields& fields) {
+                                           const Fields& fields) try {
   BATONSTORE_RETURN_IF_ERROR(CheckSpec(spec, time_.Now()));
   BATONSTORE_RETURN_IF_ERROR(CheckFields(fields));
   for (const auto& [field, value] : fields) {
@@ -106,6 +107,8 @@ absl::StatusOr<Saved> SessionStore::Insert(const SessionSpec& spec, State state,
   if (applicant.outcome == Applicant::Outcome::kRefused) return applicant.refusal;
   return Saved{std::move(applicant.session), applicant.version,
                applicant.outcome == Applicant::Outcome::kAdmitted};
+} catch (const std::bad_alloc&) {
+  return NoMemory();
 }
 
 absl::Status SessionStore::Create(Alias alias) { return Shift(alias, State::kCreated).status(); }
@@ -164,7 +167,7 @@ absl::Status SessionStore::Abandon(Alias alias) {
       Room::kFrees);
 }
 
-absl::StatusOr<Session> SessionStore::Touch(Alias alias) {
+absl::StatusOr<Session> SessionStore::Touch(Alias alias) try {
   const absl::Time now = time_.Now();
   BATONSTORE_ASSIGN_OR_RETURN(StoredSession session, FindStored(alias));
   BATONSTORE_RETURN_IF_ERROR(CheckUsable(session, now));
@@ -179,9 +182,11 @@ absl::StatusOr<Session> SessionStore::Touch(Alias alias) {
       },
       Room::kFrees));
   return std::move(session).Seen();
+} catch (const std::bad_alloc&) {
+  return NoMemory();
 }
 
-absl::StatusOr<Session> SessionStore::CycleKey(Alias alias, const CycleOptions& options) {
+absl::StatusOr<Session> SessionStore::CycleKey(Alias alias, const CycleOptions& options) try {
   if (options.redirect_for < absl::ZeroDuration()) {
     return Refuse(Verdict::kInvalid, "redirect_for is negative");
   }
@@ -201,6 +206,8 @@ absl::StatusOr<Session> SessionStore::CycleKey(Alias alias, const CycleOptions& 
                      return cycled->has_value();
                    }));
   return **std::move(cycled);
+} catch (const std::bad_alloc&) {
+  return NoMemory();
 }
 
 // Nothing, and nothing written, if the key pair is taken.

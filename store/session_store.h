@@ -67,7 +67,7 @@ struct Saved {
 // A call that writes returns OK only once its change is on the disk, and otherwise has changed
 // nothing, with one exception: POISONED says that the outcome is unknown and the store must be
 // opened again. Besides the verdicts that each call names, any of them may return those of
-// SessionReader and FULL (no space left; see recovery/open.h).
+// SessionReader, FULL (no space left; see recovery/open.h) and TOO_MANY (no memory left).
 //
 // Whatever an alias is given to, one whose session has got a new identity answers MOVED for as long
 // as it tells that.

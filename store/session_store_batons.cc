@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <new>
 #include <utility>
 #include <vector>
 
@@ -79,7 +80,7 @@ absl::StatusOr<std::string> SessionStore::Issue(Alias alias) const {
 }
 
 absl::StatusOr<Session> SessionStore::Verify(absl::string_view baton, absl::string_view database,
-                                             absl::string_view principal) {
+                                             absl::string_view principal) try {
   BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims, ClaimsOf(baton));
   const Presented presented = PresentedBy(claims, /*digest=*/"", database, principal);
   BATONSTORE_ASSIGN_OR_RETURN(Judged judged, JudgeNow(presented));
@@ -88,11 +89,13 @@ absl::StatusOr<Session> SessionStore::Verify(absl::string_view baton, absl::stri
   if (judged.usable.ok() && is_current) return std::move(judged.session).Seen();
   if (judged.usable.ok() && judged.standing == Standing::kAhead) return Ahead(Alias(claims.id));
   return RefuseAndTell(presented, judged, TurnRules::OnReplay::kRefuse);
+} catch (const std::bad_alloc&) {
+  return NoMemory();
 }
 
 absl::StatusOr<Resumed> SessionStore::Resume(absl::string_view baton, absl::string_view digest,
                                              absl::string_view database,
-                                             absl::string_view principal, CutOff cut_off) {
+                                             absl::string_view principal, CutOff cut_off) try {
   BATONSTORE_RETURN_IF_ERROR(CheckDigest(digest));
   BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims, ClaimsOf(baton));
   const Presented presented = PresentedBy(claims, digest, database, principal);
@@ -130,6 +133,8 @@ absl::StatusOr<Resumed> SessionStore::Resume(absl::string_view baton, absl::stri
       break;  // of the past: refused above
   }
   return Replayed();
+} catch (const std::bad_alloc&) {
+  return NoMemory();
 }
 
 absl::StatusOr<Judged> SessionStore::BeginIfCurrent(const Presented& presented) {
@@ -146,7 +151,7 @@ absl::StatusOr<Judged> SessionStore::BeginIfCurrent(const Presented& presented) 
 }
 
 absl::StatusOr<std::string> SessionStore::FinishTurn(const SessionTurn& turn,
-                                                     absl::string_view reply) {
+                                                     absl::string_view reply) try {
   const size_t most = std::min(table_.policy().turns.max_reply_bytes, kMaxReplyBytes);
   if (reply.size() > most) {
     return Refuse(Verdict::kInvalid, absl::StrCat("the reply has ", reply.size(),
@@ -165,6 +170,8 @@ absl::StatusOr<std::string> SessionStore::FinishTurn(const SessionTurn& turn,
     return handed_on.status();
   }));
   return handed_on;
+} catch (const std::bad_alloc&) {
+  return NoMemory();
 }
 
 // Refuses what cannot be used, or is of the past; tells of it, and revokes what the rule says. A
@@ -175,13 +182,13 @@ absl::Status SessionStore::RefuseAndTell(const Presented& presented, const Judge
   const bool revokes = judged.usable.ok() && rule != TurnRules::OnReplay::kRefuse;
   // Whoever is refused is not to wait for the writer when nobody listens.
   if (!judged.is_past() || (!revokes && !SomebodyListens(events_))) return RefusalOf(judged);
-  absl::StatusOr<Judged> again = judged;
+  absl::Status refusal = RefusalOf(judged);  // never after the commit: memory might be short then
   const absl::Status written = Commit(
       [&](Transaction& transaction) -> absl::Status {
         const absl::Time now = time_.Now();
-        again = Judge(transaction, table_, presented, now);
-        BATONSTORE_RETURN_IF_ERROR(again.status());
-        if (!again->is_past()) return absl::OkStatus();
+        absl::StatusOr<Judged> again = Judge(transaction, table_, presented, now);
+        refusal = again.ok() ? RefusalOf(*again) : again.status();
+        if (!again.ok() || !again->is_past()) return again.status();
         BATONSTORE_RETURN_IF_ERROR(TellOfReplayIn(transaction, *again, now));
         return again->usable.ok() ? RevokeIn(transaction, again->session, rule, now)
                                   : absl::OkStatus();
@@ -189,7 +196,7 @@ absl::Status SessionStore::RefuseAndTell(const Presented& presented, const Judge
       revokes ? Room::kFrees : Room::kTakes);
   // That the event alone could not be written does not change the refusal.
   if (revokes) BATONSTORE_RETURN_IF_ERROR(written);
-  return again.ok() ? RefusalOf(*again) : again.status();
+  return refusal;
 }
 
 absl::Status SessionStore::RevokeIn(Transaction& transaction, StoredSession& session,
@@ -230,7 +237,7 @@ absl::Status SessionStore::RetireSigningKey(uint32_t key_id) {
 }
 
 absl::Status SessionStore::ReplaceKeyring(
-    absl::FunctionRef<absl::StatusOr<Keyring>(const Keyring&)> change) {
+    absl::FunctionRef<absl::StatusOr<Keyring>(const Keyring&)> change) try {
   BATONSTORE_RETURN_IF_ERROR(engine_.Usable());
   MutexLock lock(keyring_mu_);
   BATONSTORE_ASSIGN_OR_RETURN(Keyring changed, change(*keyring_.load()));
@@ -246,6 +253,8 @@ absl::Status SessionStore::ReplaceKeyring(
       Room::kFrees));
   keyring_.store(rings_.back().get(), std::memory_order_release);
   return absl::OkStatus();
+} catch (const std::bad_alloc&) {
+  return NoMemory();
 }
 
 std::vector<Keyring::KeyInfo> SessionStore::SigningKeys() const { return Ring().Keys(); }

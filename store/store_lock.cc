@@ -61,9 +61,9 @@ absl::StatusOr<std::unique_ptr<StoreLock>> StoreLock::Acquire(const std::string&
                                                               Role role,
                                                               const std::string& pid_namespace) {
   const std::string path = PathIn(directory);
-  const int fd = open(path.c_str(), O_RDWR | O_CLOEXEC);
-  if (fd < 0) return SystemError(errno, absl::StrCat("open ", path));
-  auto lock = std::unique_ptr<StoreLock>(new StoreLock(fd));
+  auto lock = std::unique_ptr<StoreLock>(new StoreLock(-1));  // before there is a file to lose
+  lock->fd_ = open(path.c_str(), O_RDWR | O_CLOEXEC);
+  if (lock->fd_ < 0) return SystemError(errno, absl::StrCat("open ", path));
   if (role == Role::kOwner) BATONSTORE_RETURN_IF_ERROR(lock->TakeOwnership());
   BATONSTORE_RETURN_IF_ERROR(lock->JoinNamespace(pid_namespace));
   return lock;
@@ -73,7 +73,7 @@ absl::Status StoreLock::TakeOwnership() {
   const int error = TryLock(fd_, kOwnerByte, F_WRLCK);
   if (error == 0) return WriteLine(kPidAt, absl::StrCat(getpid()));
   if (error != EAGAIN) return SystemError(error, "lock owner.lock");
-  const std::string pid = ReadLine(kPidAt);
+  const std::string pid = ReadLine(kPidAt).value_or("");
   return Refuse(Verdict::kNotOwner,
                 absl::StrCat("the store is owned by pid ", pid.empty() ? "(not yet known)" : pid,
                              "; only one process may own it, others can observe"));
@@ -85,12 +85,12 @@ absl::Status StoreLock::JoinNamespace(const std::string& pid_namespace) {
   // as short as one write, so a few tries are plenty.
   constexpr int kTries = 200;
   for (int i = 0; i < kTries; ++i) {
-    if (TryLock(fd_, kPresenceByte, F_WRLCK) == 0) {
-      BATONSTORE_RETURN_IF_ERROR(WriteLine(kNamespaceAt, pid_namespace));
-    }
-    const int error = TryLock(fd_, kPresenceByte, F_RDLCK);
+    int error = TryLock(fd_, kPresenceByte, F_WRLCK);
+    if (error == 0) BATONSTORE_RETURN_IF_ERROR(WriteLine(kNamespaceAt, pid_namespace));
+    if (error == 0 || error == EAGAIN) error = TryLock(fd_, kPresenceByte, F_RDLCK);
     if (error == 0) {
-      if (ReadLine(kNamespaceAt) == pid_namespace) return absl::OkStatus();
+      BATONSTORE_ASSIGN_OR_RETURN(const std::string theirs, ReadLine(kNamespaceAt));
+      if (theirs == pid_namespace) return absl::OkStatus();
       return Refuse(Verdict::kUnsupported,
                     "the store is open in another pid namespace (container); LMDB cannot tell "
                     "processes of two namespaces apart, so run all of them in one");
@@ -111,10 +111,10 @@ absl::Status StoreLock::WriteLine(long offset, const std::string& text) {
   return absl::OkStatus();
 }
 
-std::string StoreLock::ReadLine(long offset) const {
+absl::StatusOr<std::string> StoreLock::ReadLine(long offset) const {
   std::array<char, kLineSize> line{};
   const ssize_t size = pread(fd_, line.data(), line.size(), offset);
-  if (size <= 0) return "";
+  if (size < 0) return SystemError(errno, "read owner.lock");
   const absl::string_view text(line.data(), static_cast<size_t>(size));
   return std::string(text.substr(0, text.find('\n')));
 }

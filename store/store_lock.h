@@ -63,7 +63,7 @@ class StoreLock {
   absl::Status TakeOwnership();
   absl::Status JoinNamespace(const std::string& pid_namespace);
   absl::Status WriteLine(long offset, const std::string& text);
-  std::string ReadLine(long offset) const;
+  absl::StatusOr<std::string> ReadLine(long offset) const;
 
   const pid_t pid_;
   std::atomic<int> fd_;

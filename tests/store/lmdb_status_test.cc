@@ -44,6 +44,8 @@ const std::map<int, Verdict>& Expected() {
       {ENOMEM, Verdict::kTooMany},
       {EAGAIN, Verdict::kBusy},
       {EBUSY, Verdict::kBusy},
+      {EMFILE, Verdict::kTooMany},
+      {ENFILE, Verdict::kTooMany},
       {EIO, Verdict::kIo},
       {EACCES, Verdict::kIo},
       {EROFS, Verdict::kIo},
