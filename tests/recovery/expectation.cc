@@ -115,6 +115,7 @@ Expectation::Reads Expectation::ReadsOf(StoreModel& model) {
   Reads reads;
   reads.epoch = model.epoch();
   reads.primary_key_id = model.primary_key_id();
+  reads.retired_keys = model.retired_keys();
   for (const Call& call : QuestionsOf(model)) {
     reads.answers.emplace_back(call, model.Answer(call, {}));
   }
@@ -171,9 +172,17 @@ std::string Expectation::Compare(recovery::Store& store, const Reads& reads) {
     return Difference("reservations removed", absl::StrCat(removed.size()),
                       absl::StrCat(reads.removed.size()));
   }
+  return CompareAnswers(store, reads);
+}
+
+std::string Expectation::CompareAnswers(recovery::Store& store, const Reads& reads) {
   for (const Keyring::KeyInfo& key : store.sessions().SigningKeys()) {
     if (key.status == Keyring::KeyStatus::kPrimary && key.id != reads.primary_key_id) {
       return Difference("primary key", TextOf(uint64_t{key.id}), TextOf(reads.primary_key_id));
+    }
+    const bool is_retired = key.status == Keyring::KeyStatus::kRetired;
+    if (is_retired != (reads.retired_keys.count(key.id) > 0)) {
+      return absl::StrCat("key ", key.id, is_retired ? " is" : " is not", " retired");
     }
   }
   if (std::string differs = Compare(store, reads.answers); !differs.empty()) return differs;
@@ -186,6 +195,11 @@ std::string Expectation::Compare(recovery::Store& store, const Reads& reads) {
 }
 
 std::string Expectation::Differs(recovery::Store& store) const { return Compare(store, reads_); }
+
+std::string Expectation::Differs(recovery::Store& store, const StoreModel& model) {
+  StoreModel asked = model;
+  return CompareAnswers(store, ReadsOf(asked));
+}
 
 std::string Expectation::DiffersInWriting(recovery::Store& store) const {
   return Compare(store, writes_);

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,6 +43,9 @@ class Expectation {
   std::string DiffersInWriting(recovery::Store& store) const;
   std::string DiffersWhenOpenedAgain(recovery::Store& store) const;
 
+  // The same of a store that has been open since the model has.
+  static std::string Differs(recovery::Store& store, const StoreModel& model);
+
   absl::Time wall() const { return wall_; }
 
   // Gives the key pairs that the model expects the store to draw.
@@ -54,6 +58,7 @@ class Expectation {
     uint64_t epoch = 0;
     bool crashed = false;
     uint64_t primary_key_id = 0;
+    std::set<uint64_t> retired_keys;
     std::vector<std::pair<Alias, std::string>> removed;
     Answers answers;
     std::vector<std::pair<std::string, Alias>> by_public_key;
@@ -63,6 +68,7 @@ class Expectation {
   static Answers WritesOf(StoreModel& model);
   static std::string Compare(recovery::Store& store, const Reads& reads);
   static std::string Compare(recovery::Store& store, const Answers& answers);
+  static std::string CompareAnswers(recovery::Store& store, const Reads& reads);
 
   absl::Time wall_;
   Reads reads_;
@@ -80,7 +86,7 @@ class SeededRandom final : public RandomSource {
   uint64_t state_;
 };
 
-// How the stores of the simulator are opened: with no threads of their own, by one clock.
+// How stores are opened that are compared: with no threads of their own, by one clock.
 recovery::Options StoreOptions(const std::string& directory, const Policy& policy, FakeClock& clock,
                                SeededRandom& random, ScriptedKeys& keys);
 

@@ -74,12 +74,15 @@ std::optional<IoFault> Note(IoCall call, uint64_t bytes, bool is_durable) {
   if (!state.fault.has_value() || !Counts(*state.fault, call)) return std::nullopt;
   const size_t number = state.counted++;
   const bool strikes =
-      state.fault->for_good ? number >= state.fault->nth : number == state.fault->nth;
+      number == state.fault->nth ||
+      (state.fault->for_good && number > state.fault->nth && CanFailWith(call, state.fault->error));
   if (!strikes || (state.fault->is_short && call != IoCall::kWrite)) return std::nullopt;
+  IoFault fault = *state.fault;
+  fault.takes_effect &= IsChanging(call) && !(fault.only_first_takes_effect && state.struck);
   state.struck = true;
   state.echo_is_due = state.fault->echoes;
-  state.echo_error = state.fault->error;
-  return state.fault;
+  state.echo_error = fault.error;
+  return fault;
 }
 
 // Makes the call, or fails it, or both.
@@ -112,6 +115,26 @@ Function* Next(const char* name) {
 }
 
 }  // namespace
+
+bool CanFailWith(IoCall call, int error) {
+  switch (error) {
+    case ENOSPC:
+    case EDQUOT:
+      return IsWriting(call) || call == IoCall::kAllocate || call == IoCall::kEntry ||
+             call == IoCall::kOpen;
+    case EINTR:
+      return call != IoCall::kEntry && call != IoCall::kSeek && call != IoCall::kStat &&
+             call != IoCall::kMap;
+    case EMFILE:
+      return call == IoCall::kOpen;
+    case ENOLCK:
+      return call == IoCall::kLock;
+    case ENOMEM:
+      return call == IoCall::kMap || call == IoCall::kEntry || call == IoCall::kStat;
+    default:
+      return call != IoCall::kMap;
+  }
+}
 
 ScopedIoFaults::ScopedIoFaults() { Start(std::nullopt); }
 ScopedIoFaults::ScopedIoFaults(const IoFault& fault) { Start(fault); }

@@ -35,13 +35,20 @@ enum class IoCall : uint8_t {
 };
 inline constexpr bool IsWriting(IoCall call) { return call <= IoCall::kTruncate; }
 
+// Whether such a call changes files.
+inline constexpr bool IsChanging(IoCall call) { return call <= IoCall::kEntry; }
+
+// Whether the kernel fails such calls with such an errno.
+bool CanFailWith(IoCall call, int error);
+
 struct IoFault {
   std::optional<IoCall> call = std::nullopt;  // the calls that count; nothing: those that write
   bool any_call = false;                      // every call counts
   size_t nth = 0;                             // the one that fails, from 0
   int error = 0;                              // its errno
-  bool for_good = false;                      // so do all that follow
-  bool takes_effect = false;                  // it does its work and then says that it failed
+  bool for_good = false;                      // so do all that follow and can
+  bool takes_effect = false;  // it does its work, if it changes files, and then says that it failed
+  bool only_first_takes_effect = false;  // of those that fail for good
   bool is_short = false;  // a write does a half of its work, and says so; nothing else fails
   // The next sync, or write through O_DSYNC, reports the same once more, though it does its work:
   // each open file hears of a write that the kernel could not do.

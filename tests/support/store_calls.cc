@@ -57,6 +57,26 @@ constexpr std::array<const char*, kCalls> kNames = {"Reserve",
                                                     "AcknowledgeEvents",
                                                     "Stats"};
 
+// Of the call that this thread is making.
+thread_local AroundCall* around_call = nullptr;
+
+class ScopedAroundCall {
+ public:
+  explicit ScopedAroundCall(AroundCall& around) { around_call = &around; }
+  ~ScopedAroundCall() { around_call = nullptr; }
+  ScopedAroundCall(const ScopedAroundCall&) = delete;
+  ScopedAroundCall& operator=(const ScopedAroundCall&) = delete;
+};
+
+// What `ask` gets from the store.
+template <typename Ask>
+auto Asking(Ask ask) {
+  if (around_call != nullptr) around_call->Begin();
+  auto answer = ask();
+  if (around_call != nullptr) around_call->End();
+  return answer;
+}
+
 Reply ReplyOf(const absl::Status& status) { return {TextOf(status)}; }
 
 template <typename T>
@@ -75,7 +95,7 @@ Reply ListAll(SessionStore& store, const ListFilter& filter) {
   std::vector<Session> all;
   std::optional<Alias> after;
   do {
-    absl::StatusOr<ListPage> page = store.List(filter, 3, after);
+    absl::StatusOr<ListPage> page = Asking([&] { return store.List(filter, 3, after); });
     if (!page.ok()) return ReplyOf(page.status());
     std::move(page->sessions.begin(), page->sessions.end(), std::back_inserter(all));
     after = page->next;
@@ -84,7 +104,7 @@ Reply ListAll(SessionStore& store, const ListFilter& filter) {
 }
 
 Reply ListOnePage(SessionStore& store, const ListFilter& filter) {
-  const absl::StatusOr<ListPage> page = store.List(filter, kMaxPageSize);
+  const absl::StatusOr<ListPage> page = Asking([&] { return store.List(filter, kMaxPageSize); });
   return page.ok() ? Reply{TextOf(page->sessions)} : ReplyOf(page.status());
 }
 
@@ -112,15 +132,18 @@ Reply BatonReply(std::string text, std::string baton) {
 }
 
 Reply Issue(const SessionStore& store, Alias alias) {
-  const absl::StatusOr<std::string> baton = store.Issue(alias);
+  const absl::StatusOr<std::string> baton = Asking([&] { return store.Issue(alias); });
   return baton.ok() ? BatonReply(Decoded(store, *baton), *baton) : ReplyOf(baton.status());
 }
 
 Reply Resume(SessionStore& store, OpenTurns& turns, const Call& call) {
   const Presentation& presented = call.presentation;
-  absl::StatusOr<Resumed> resumed =
-      store.Resume(BatonOf(store, call), presented.digest, presented.database, presented.principal,
-                   presented.cut_off);
+  const std::string baton = BatonOf(store, call);
+  turns.reserve(turns.size() + 1);
+  absl::StatusOr<Resumed> resumed = Asking([&] {
+    return store.Resume(baton, presented.digest, presented.database, presented.principal,
+                        presented.cut_off);
+  });
   if (!resumed.ok()) return ReplyOf(resumed.status());
   if (const auto* replay = std::get_if<TurnReplay>(&*resumed)) {
     return BatonReply(TextOfReplay(replay->reply, Decoded(store, replay->next_baton)),
@@ -142,7 +165,7 @@ bool LeavesTurnOpen(const absl::Status& refusal) {
 Reply FinishTurn(const SessionStore& store, OpenTurns& turns, const std::string& text) {
   if (turns.empty()) return {std::string(kNoTurn)};
   SessionTurn& turn = turns.back();
-  const absl::StatusOr<std::string> next_baton = turn.Finish(text);
+  const absl::StatusOr<std::string> next_baton = Asking([&] { return turn.Finish(text); });
   Reply reply = next_baton.ok() ? BatonReply(Decoded(store, *next_baton), *next_baton)
                                 : ReplyOf(next_baton.status());
   reply.turn_of = turn.session().alias;
@@ -263,91 +286,101 @@ std::string TextOf(std::vector<Event> events) {
 Reply MakeCall(SessionStore& store, OpenTurns& turns, const Call& call) {
   switch (call.what) {
     case Do::kReserve:
-      return FreshReply(store.Reserve(call.spec));
+      return FreshReply(Asking([&] { return store.Reserve(call.spec); }));
     case Do::kReserveAndCreate:
-      return FreshReply(store.ReserveAndCreate(call.spec));
+      return FreshReply(Asking([&] { return store.ReserveAndCreate(call.spec); }));
     case Do::kSaveOrCreate: {
-      const absl::StatusOr<Saved> saved = store.SaveOrCreate(call.spec, call.fields);
+      const absl::StatusOr<Saved> saved =
+          Asking([&] { return store.SaveOrCreate(call.spec, call.fields); });
       Reply reply = ReplyOf(saved);
       if (saved.ok()) reply.fresh = saved->session;
       return reply;
     }
     case Do::kCreate:
-      return ReplyOf(store.Create(call.alias));
+      return ReplyOf(Asking([&] { return store.Create(call.alias); }));
     case Do::kAbandon:
-      return ReplyOf(store.Abandon(call.alias));
+      return ReplyOf(Asking([&] { return store.Abandon(call.alias); }));
     case Do::kShift:
-      return ReplyOf(store.Shift(call.alias, call.state));
+      return ReplyOf(Asking([&] { return store.Shift(call.alias, call.state); }));
     case Do::kTouch:
-      return ReplyOf(store.Touch(call.alias));
+      return ReplyOf(Asking([&] { return store.Touch(call.alias); }));
     case Do::kCycleKey:
-      return FreshReply(store.CycleKey(call.alias, call.cycle));
+      return FreshReply(Asking([&] { return store.CycleKey(call.alias, call.cycle); }));
     case Do::kRevoke:
-      return ReplyOf(store.Revoke(call.alias));
+      return ReplyOf(Asking([&] { return store.Revoke(call.alias); }));
     case Do::kRevokeGroup:
-      return ReplyOf(store.RevokeGroup(call.alias));
+      return ReplyOf(Asking([&] { return store.RevokeGroup(call.alias); }));
     case Do::kRevokeAll:
-      return ReplyOf(store.RevokeAll(call.text));
+      return ReplyOf(Asking([&] { return store.RevokeAll(call.text); }));
     case Do::kRevokeAllExcept:
-      return ReplyOf(store.RevokeAllExcept(call.text, call.alias));
+      return ReplyOf(Asking([&] { return store.RevokeAllExcept(call.text, call.alias); }));
     case Do::kSaveIf:
-      return ReplyOf(store.SaveIf(call.alias, call.number, call.fields));
+      return ReplyOf(Asking([&] { return store.SaveIf(call.alias, call.number, call.fields); }));
     case Do::kMerge:
-      return ReplyOf(store.Merge(call.alias, call.changes));
+      return ReplyOf(Asking([&] { return store.Merge(call.alias, call.changes); }));
     case Do::kLoad:
-      return ReplyOf(store.Load(call.alias));
+      return ReplyOf(Asking([&] { return store.Load(call.alias); }));
     case Do::kSecret:
-      return ReplyOf(store.Secret(call.alias, call.text));
+      return ReplyOf(Asking([&] { return store.Secret(call.alias, call.text); }));
     case Do::kSetRemotePublicKey:
-      return ReplyOf(store.SetRemotePublicKey(call.alias, call.text));
+      return ReplyOf(Asking([&] { return store.SetRemotePublicKey(call.alias, call.text); }));
     case Do::kPrivateKey:
-      return ReplyOf(store.PrivateKey(call.alias).status());
+      return ReplyOf(Asking([&] { return store.PrivateKey(call.alias); }).status());
     case Do::kIssue:
       return Issue(store, call.alias);
-    case Do::kVerify:
-      return ReplyOf(store.Verify(BatonOf(store, call), call.presentation.database,
-                                  call.presentation.principal));
+    case Do::kVerify: {
+      const std::string baton = BatonOf(store, call);
+      return ReplyOf(Asking([&] {
+        return store.Verify(baton, call.presentation.database, call.presentation.principal);
+      }));
+    }
     case Do::kResume:
       return Resume(store, turns, call);
     case Do::kMergeInTurn:
       return turns.empty() ? Reply{std::string(kNoTurn)}
-                           : ReplyOf(turns.back().Merge(call.changes));
+                           : ReplyOf(Asking([&] { return turns.back().Merge(call.changes); }));
     case Do::kFinishTurn:
       return FinishTurn(store, turns, call.text);
     case Do::kDropTurn:
       return DropTurn(turns);
     case Do::kRotateSigningKey:
-      return ReplyOf(store.RotateSigningKey());
+      return ReplyOf(Asking([&] { return store.RotateSigningKey(); }));
     case Do::kRetireSigningKey:
-      return ReplyOf(store.RetireSigningKey(static_cast<uint32_t>(call.number)));
+      return ReplyOf(
+          Asking([&] { return store.RetireSigningKey(static_cast<uint32_t>(call.number)); }));
     case Do::kFind:
-      return ReplyOf(store.Find(call.alias));
+      return ReplyOf(Asking([&] { return store.Find(call.alias); }));
     case Do::kList:
       return call.number == 0 ? ListOnePage(store, call.filter) : ListAll(store, call.filter);
     case Do::kCount:
-      return ReplyOf(store.Count(call.filter));
+      return ReplyOf(Asking([&] { return store.Count(call.filter); }));
     case Do::kGroupOf:
-      return ReplyOf(store.GroupOf(call.alias));
+      return ReplyOf(Asking([&] { return store.GroupOf(call.alias); }));
     case Do::kGroupMembers:
-      return ReplyOf(store.GroupMembers(call.alias));
+      return ReplyOf(Asking([&] { return store.GroupMembers(call.alias); }));
     case Do::kSweep:
-      return ReplyOf(store.Sweep());
+      return ReplyOf(Asking([&] { return store.Sweep(); }));
     case Do::kCompensations:
-      return ReplyOf(store.PendingCompensations());
+      return ReplyOf(Asking([&] { return store.PendingCompensations(); }));
     case Do::kAcknowledge:
-      return ReplyOf(store.Acknowledge(call.alias));
+      return ReplyOf(Asking([&] { return store.Acknowledge(call.alias); }));
     case Do::kAddConsumer:
-      return ReplyOf(store.events().AddConsumer(call.text));
+      return ReplyOf(Asking([&] { return store.events().AddConsumer(call.text); }));
     case Do::kRemoveConsumer:
-      return ReplyOf(store.events().RemoveConsumer(call.text));
+      return ReplyOf(Asking([&] { return store.events().RemoveConsumer(call.text); }));
     case Do::kReadEvents:
-      return ReplyOf(store.events().Read(call.text, kMaxEventsRead));
+      return ReplyOf(Asking([&] { return store.events().Read(call.text, kMaxEventsRead); }));
     case Do::kAcknowledgeEvents:
-      return ReplyOf(store.events().Acknowledge(call.text, call.number));
+      return ReplyOf(Asking([&] { return store.events().Acknowledge(call.text, call.number); }));
     case Do::kStats:
-      return ReplyOf(store.Stats());
+      return ReplyOf(Asking([&] { return store.Stats(); }));
   }
   return {"no such call"};
+}
+
+Reply MakeCall(SessionStore& store, OpenTurns& turns, const Call& call, AroundCall& around) {
+  const ScopedAroundCall scoped(around);
+  return MakeCall(store, turns, call);
 }
 
 Reply MakeCall(SessionStore& store, const Call& call) {

@@ -112,6 +112,16 @@ using OpenTurns = std::vector<SessionTurn>;
 
 Reply MakeCall(SessionStore& store, OpenTurns& turns, const Call& call);
 
+// Told just before the store is asked and just after it has answered (not if it throws), so that
+// what the store does can be made to fail, and what the test does for itself cannot.
+class AroundCall {
+ public:
+  virtual ~AroundCall() = default;
+  virtual void Begin() = 0;
+  virtual void End() = 0;
+};
+Reply MakeCall(SessionStore& store, OpenTurns& turns, const Call& call, AroundCall& around);
+
 // By somebody who drops at once what turn he gets.
 Reply MakeCall(SessionStore& store, const Call& call);
 

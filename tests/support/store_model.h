@@ -36,6 +36,8 @@ class StoreModel {
     now_ += duration;
   }
   void JumpWall(absl::Duration duration) { wall_ += duration; }
+  // Of whoever opens it next.
+  void SetPolicy(const Policy& policy) { policy_ = policy; }
   bool AdoptWall() {
     if (wall_ < now_) return false;
     now_ = wall_;
@@ -53,6 +55,7 @@ class StoreModel {
   absl::Time now() const { return now_; }
   uint64_t epoch() const { return epoch_; }
   uint64_t primary_key_id() const { return primary_key_id_; }
+  const std::set<uint64_t>& retired_keys() const { return retired_keys_; }
   uint64_t last_event() const { return last_event_; }
   // Every alias that has a record.
   std::vector<Alias> Aliases() const;
