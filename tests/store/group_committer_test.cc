@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <functional>
 #include <latch>
 #include <memory>
@@ -390,6 +391,16 @@ INSTANTIATE_TEST_SUITE_P(Shortages, LeaderWithoutMemoryTest,
 
 // Unknown outcomes.
 
+TEST_F(GroupCommitterTest, MemoryThatIsShortInACommitLeavesItsOutcomeUnknown) {
+  script_ = [](Step step) {
+    if (step == Step::kCommit) throw std::bad_alloc();
+    return Fault::kNone;
+  };
+  EXPECT_THAT(committer_.Run(Put("key")), HasVerdict(Verdict::kPoisoned));
+  EXPECT_THAT(committer_.Run(Put("another key")), HasVerdict(Verdict::kPoisoned));
+  EXPECT_EQ(commits_, 1);
+}
+
 TEST_F(GroupCommitterTest, UnknownOutcomePoisonsTheBatchWhatQueuedMeanwhileAndAllThatFollows) {
   for (const bool persisted : {false, true}) {
     MemoryEngine engine;
@@ -443,7 +454,11 @@ TEST_F(GroupCommitterTest, NobodyIsAnsweredBeforeTheCommit) {
   std::atomic<int> answered{0};
   int answered_at_commit = -1;
   script_ = [&](Step step) {
-    if (step == Step::kCommit) answered_at_commit = answered;
+    if (step != Step::kCommit) return Fault::kNone;
+    // Long enough for whoever was told too early to say so.
+    const auto until = std::chrono::steady_clock::now() + std::chrono::milliseconds(100);
+    while (answered == 0 && std::chrono::steady_clock::now() < until) std::this_thread::yield();
+    answered_at_commit = answered;
     return Fault::kNone;
   };
   Batch batch(committer_);
