@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <cstring>
 #include <map>
+#include <optional>
 #include <random>
 #include <set>
 #include <string>
@@ -367,26 +368,38 @@ TEST_F(StructureCheckTest, AFreeListThatIsLostLeavesPagesThatAreNobodys) {
   EXPECT_THAT(status, HasVerdict(Verdict::kCorrupt));
 }
 
-// The first free page that a free list names, which is changed to `page`: 8 bytes, wherever they
-// lie.
-bool NameAsFree(Image& image, uint64_t page) {
+// Where a free list names the last of the free pages: 8 bytes, wherever they lie.
+std::optional<size_t> FindLastFree(const Image& image) {
   const std::string last(reinterpret_cast<const char*>(&*image.pages.free.rbegin()), 8);
-  const std::string other(reinterpret_cast<const char*>(&page), 8);
   for (const auto& [number, flags] : image.Heads()) {
     const size_t begin = number * image.pages.page_size + kNodesAt;
     const size_t at = image.bytes.find(last, begin);
-    if (at == std::string::npos || at >= (number + 1) * image.pages.page_size) continue;
-    image.bytes.replace(at, other.size(), other);
-    return true;
+    if (at != std::string::npos && at < (number + 1) * image.pages.page_size) return at;
   }
-  return false;
+  return std::nullopt;
+}
+
+TEST_F(StructureCheckTest, APageThatIsNeitherInUseNorFreeIsFound) {
+  const std::optional<size_t> at = FindLastFree(image_);
+  ASSERT_TRUE(at.has_value());
+  // A list is in descending order, and before it stands how long it is: now it is one too short.
+  Image damaged = image_;
+  uint64_t pages = 0;
+  std::memcpy(&pages, damaged.bytes.data() + *at - sizeof(pages), sizeof(pages));
+  --pages;
+  std::memcpy(damaged.bytes.data() + *at - sizeof(pages), &pages, sizeof(pages));
+  const absl::Status status = Check(damaged);
+  EXPECT_THAT(status, HasVerdict(Verdict::kCorrupt));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("is neither in use nor free"));
 }
 
 TEST_F(StructureCheckTest, APageThatIsFreeIsNotInUseAndWithinTheFile) {
   for (const uint64_t page :
        {image_.FirstHead(kLeaf), image_.pages.last + 1, uint64_t{0}, ~uint64_t{0}}) {
     Image damaged = image_;
-    ASSERT_TRUE(NameAsFree(damaged, page));
+    const std::optional<size_t> at = FindLastFree(image_);
+    ASSERT_TRUE(at.has_value());
+    std::memcpy(damaged.bytes.data() + *at, &page, sizeof(page));
     EXPECT_THAT(Check(damaged), HasVerdict(Verdict::kCorrupt)) << page;
   }
 }

@@ -25,10 +25,13 @@
 #include "batonstore/recovery/identity.h"
 #include "batonstore/recovery/open.h"
 #include "batonstore/recovery/verify_file.h"
+#include "batonstore/store/alias.h"
 #include "batonstore/store/codec.h"
 #include "batonstore/store/number.h"
+#include "batonstore/store/population.h"
 #include "batonstore/store/rows.h"
 #include "batonstore/store/schema.h"
+#include "batonstore/store/session.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/forked_child.h"
@@ -438,6 +441,11 @@ TEST_F(VerifyTest, NumbersOfMetaAreNotBehindWhatThereIs) {
       EXPECT_TRUE(IsFound(edited, Table::kMeta, std::string(name)));
     }
   }
+  const Edited last([](Transaction& transaction) {  // by one
+    const uint64_t newest = Alias::FromKey(records_.rbegin()->first)->value();
+    ASSERT_THAT(PutMetaNumber(transaction, meta::kLastAlias, newest - 1), IsOk());
+  });
+  EXPECT_TRUE(IsFound(last, Table::kMeta, std::string(meta::kLastAlias)));
   const Edited closed([](Transaction& transaction) {
     ASSERT_THAT(PutMetaNumber(transaction, meta::kClosed, 1000), IsOk());
   });
@@ -447,6 +455,17 @@ TEST_F(VerifyTest, NumbersOfMetaAreNotBehindWhatThereIs) {
     ASSERT_THAT(PutMetaNumber(transaction, meta::kClosed, 1), IsOk());
   });
   EXPECT_FALSE(VerifyQuietly(epoch.path()).is_sound()) << "there are reservations of epoch 2";
+}
+
+TEST_F(VerifyTest, TheStoreCountsItsLiveSessions) {
+  for (const bool one_more : {false, true}) {
+    const Edited edited([&](Transaction& transaction) {
+      ASSERT_OK_AND_ASSIGN(Population store, GetPopulation(transaction, StoreScope()));
+      store.live += one_more ? 1 : -1;
+      ASSERT_THAT(PutPopulation(transaction, StoreScope(), store), IsOk());
+    });
+    EXPECT_TRUE(IsFound(edited, Table::kMeta, std::string(meta::kLive)));
+  }
 }
 
 TEST_F(VerifyTest, APopulationDoesNotPassOverWhoIsLive) {
@@ -484,6 +503,42 @@ TEST_F(VerifyTest, TwoWrongCountsDoNotMakeUpForEachOther) {
               VerifyQuietly(edited.path()).damages >= 2);
 }
 
+TEST_F(VerifyTest, NorDoThoseOfPrincipalsWhoseHashesBeginAlike) {
+  const Edited edited([](Transaction&) {});
+  std::string one;
+  std::string other;
+  EditRows(edited.path(), [&](Transaction& transaction) {
+    ASSERT_OK_AND_ASSIGN(const Identity identity, ReadIdentity(transaction, Key(), SystemRandom()));
+    std::map<uint64_t, std::string> names;  // by the first two bytes
+    for (int i = 0; other.empty(); ++i) {
+      const std::string name = absl::StrCat("principal ", i);
+      const auto [found, is_first] = names.emplace(identity.keys->HashPrincipal(name) >> 48, name);
+      if (is_first) continue;
+      one = found->second;
+      other = name;
+    }
+  });
+  {
+    ASSERT_OK_AND_ASSIGN(const auto store, Open({.directory = edited.path()}));
+    for (const std::string& name : {one, other}) {
+      SessionSpec spec = LastingSpec();
+      spec.principal = name;
+      ASSERT_THAT(store->sessions().ReserveAndCreate(spec), IsOk());
+    }
+  }
+  ASSERT_TRUE(VerifyQuietly(edited.path(), 1).is_sound());
+  EditRows(edited.path(), [&](Transaction& transaction) {
+    ASSERT_OK_AND_ASSIGN(const Identity identity, ReadIdentity(transaction, Key(), SystemRandom()));
+    for (const std::string& name : {one, other}) {
+      const Scope scope = PrincipalScope(*identity.keys, name);
+      ASSERT_OK_AND_ASSIGN(Population population, GetPopulation(transaction, scope));
+      population.live += name == one ? 1 : -1;
+      ASSERT_THAT(PutPopulation(transaction, scope, population), IsOk());
+    }
+  });
+  EXPECT_FALSE(VerifyQuietly(edited.path(), 1).is_sound());
+}
+
 // ---- Records that are authentic, and not of now: with the store's own keys.
 
 TEST_F(VerifyTest, AnAuthenticRecordOfAnotherStateIsFound) {
@@ -502,6 +557,19 @@ TEST_F(VerifyTest, AnAuthenticRecordOfAnotherStateIsFound) {
   const VerifyReport report = VerifyQuietly(edited.path());
   EXPECT_FALSE(report.is_sound());
   EXPECT_FALSE(VerifyQuietly(edited.path(), 1).is_sound());
+}
+
+TEST_F(VerifyTest, APrivateKeyThatWasNotShreddedIsFoundAndOneThatIsMissingToo) {
+  for (const auto& [key, record] : records_) {
+    SessionRecord changed = record;
+    changed.sealed_private_key = record.sealed_private_key.empty() ? "a private key" : "";
+    const Edited edited([&](Transaction& transaction) {
+      ASSERT_OK_AND_ASSIGN(const Identity identity,
+                           ReadIdentity(transaction, Key(), SystemRandom()));
+      ASSERT_THAT(PutSession(transaction, *identity.keys, changed), IsOk());
+    });
+    EXPECT_TRUE(IsFound(edited, Table::kSessions, key)) << StateName(record.session.state);
+  }
 }
 
 // ---- What cannot be verified.
