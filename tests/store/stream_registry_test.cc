@@ -255,7 +255,11 @@ TEST_F(StreamRegistryTest, BindingsAreComparedByteByByte) {
   for (const absl::string_view other : {"", "al", "alice", "Alice", "al\0icf"}) {
     EXPECT_THAT(streams_->Resume(baton, "accounts", other), HasVerdict(Verdict::kWrongPrincipal));
   }
-  EXPECT_THAT(streams_->Resume(baton, "accounts", absl::string_view("al\0ice", 6)), IsOk());
+  const absl::string_view principal("al\0ice", 6);
+  for (const absl::string_view other : {"", "account", "Accounts", "accountt", "accounts2"}) {
+    EXPECT_THAT(streams_->Resume(baton, other, principal), HasVerdict(Verdict::kWrongDatabase));
+  }
+  EXPECT_THAT(streams_->Resume(baton, "accounts", principal), IsOk());
 }
 
 TEST_F(StreamRegistryTest, AThiefIsToldTheSameWhateverTheStreamIsDoing) {
