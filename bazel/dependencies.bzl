@@ -102,6 +102,7 @@ def _bazel_rules():
         name = "rules_shell",
         overlay = {
             Label("//third_party:native_rules.BUILD"): "shell/BUILD.bazel",
+            Label("//third_party:rules_shell_sh_binary.bzl"): "shell/sh_binary.bzl",
             Label("//third_party:rules_shell_sh_test.bzl"): "shell/sh_test.bzl",
         },
     )
