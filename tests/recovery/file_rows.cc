@@ -1,20 +1,18 @@
 #include "tests/recovery/file_rows.h"
 
 #include "batonstore/recovery/finding.h"
+#include "batonstore/recovery/lmdb_layout.h"
 #include "batonstore/recovery/page_file.h"
 #include "batonstore/recovery/structure_check.h"
 #include "batonstore/recovery/table_rows.h"
 
 namespace batonstore::testing {
+namespace {
 
-std::optional<FileRows> ReadFileRows(const std::string& path) {
-  const auto file = recovery::PageFile::Open(path);
-  if (!file.ok()) return std::nullopt;
-  const auto meta = (*file)->ReadLastMeta();
-  if (!meta.ok()) return std::nullopt;
+std::optional<FileRows> RowsOf(const recovery::PageFile& file, const recovery::lmdb::Meta& meta) {
   recovery::FindingList findings(1);
-  const auto structure = recovery::CheckStructure(**file, *meta, findings, [](uint64_t) {});
-  recovery::StoreFile store{**file, {}};
+  const auto structure = recovery::CheckStructure(file, meta, findings, [](uint64_t) {});
+  recovery::StoreFile store{file, {}};
   FileRows rows;
   for (const auto& [name, tree] : structure.tables) {
     for (const Table table : kAllTables) {
@@ -26,6 +24,24 @@ std::optional<FileRows> ReadFileRows(const std::string& path) {
   }
   if (findings.total() > 0) return std::nullopt;
   return rows;
+}
+
+}  // namespace
+
+std::optional<FileRows> ReadFileRows(const std::string& path) {
+  const auto file = recovery::PageFile::Open(path);
+  if (!file.ok()) return std::nullopt;
+  const auto last = (*file)->ReadLastMeta();
+  return last.ok() ? RowsOf(**file, *last) : std::nullopt;
+}
+
+std::optional<FileRows> ReadFileRowsBefore(const std::string& path) {
+  const auto file = recovery::PageFile::Open(path);
+  if (!file.ok()) return std::nullopt;
+  const auto last = (*file)->ReadLastMeta();
+  if (!last.ok()) return std::nullopt;
+  const auto before = (*file)->ReadMetaOf(last->transaction_id - 1);
+  return before.ok() ? RowsOf(**file, *before) : std::nullopt;
 }
 
 }  // namespace batonstore::testing

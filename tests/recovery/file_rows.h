@@ -18,6 +18,10 @@ using FileRows = std::map<std::pair<Table, std::string>, std::string>;
 // Nothing if the file cannot be read. REQUIRES: nobody writes it.
 std::optional<FileRows> ReadFileRows(const std::string& path);
 
+// As of the commit before the last one, whose pages are all still there: what is read, and rightly,
+// once the last meta page is replaced by the other.
+std::optional<FileRows> ReadFileRowsBefore(const std::string& path);
+
 }  // namespace batonstore::testing
 
 #endif  // BATONSTORE_TESTS_RECOVERY_FILE_ROWS_H_

@@ -475,7 +475,8 @@ TEST(KillTest, ObserversThatDieReadingDoNotMakeTheFileGrow) {
   testing::KeepTempDirsInMemory();
   const testing::TempDir folder;
   const std::string directory = folder / "store";
-  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Store> store, Open({.directory = directory}));
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Store> store,
+                       Open({.directory = directory, .reserved_bytes = 0}));
   std::vector<Alias> sessions;
   for (int i = 0; i < 300; ++i) {
     ASSERT_OK_AND_ASSIGN(const Session session, store->sessions().ReserveAndCreate(LastingSpec()));
