@@ -131,6 +131,7 @@ class World {
   void Open() {
     auto opened = recovery::Open({.directory = folder_,
                                   .map_bytes = uint64_t{64} << 20,
+                                  .reserved_bytes = uint64_t{256} << 10,  // copied often
                                   .policy = policy_,
                                   .sweep_every = absl::InfiniteDuration(),
                                   .clock = &clock_});

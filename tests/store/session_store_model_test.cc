@@ -114,6 +114,7 @@ class FileWorld final : public World {
     absl::StatusOr<std::unique_ptr<recovery::Store>> opened =
         recovery::Open({.directory = Folder(),
                         .map_bytes = uint64_t{64} << 20,
+                        .reserved_bytes = uint64_t{256} << 10,  // copied often
                         .policy = policy_,
                         .verify = recovery::Verification::kAlways,
                         .clock = &clock_,
