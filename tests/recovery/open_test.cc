@@ -93,6 +93,46 @@ class OpenTest : public ::testing::Test {
   Options options_{.directory = directory_};
 };
 
+// ---- On a full disk.
+
+TEST_F(OpenTest, OnAFullDiskWhatEndsSessionsIsServedFromTheReserve) {
+  options_.sweep_every = absl::InfiniteDuration();
+  options_.reserved_bytes = 4 << 20;
+  ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Store> store, OpenStore());
+  SessionStore& sessions = store->sessions();
+  std::vector<Alias> reserved;
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_OK_AND_ASSIGN(const Session session, sessions.Reserve(LastingSpec()));
+    reserved.push_back(session.alias);
+  }
+  const ScopedIoFaults full({.call = IoCall::kAllocate, .error = ENOSPC, .for_good = true});
+  std::vector<Alias> live;  // and what fits into the last step in which the file has grown
+  for (const size_t bytes : {30'000, 0}) {
+    const Fields fields = {{"field", std::string(bytes, 'x')}};
+    absl::StatusOr<Saved> saved;
+    while ((saved = sessions.SaveOrCreate(LastingSpec(), fields)).ok()) {
+      live.push_back(saved->session.alias);
+      ASSERT_LT(live.size(), 1000u);
+    }
+    ASSERT_THAT(saved, HasVerdict(Verdict::kFull));
+  }
+  ASSERT_GT(live.size(), 10u);
+  // And what writes less than any of the calls below.
+  int consumers = 0;
+  while (sessions.events().AddConsumer(absl::StrCat(std::string(250, 'n'), consumers)).ok()) {
+    ASSERT_LT(++consumers, 2000);
+  }
+  EXPECT_THAT(sessions.Create(reserved[0]), IsOk());
+  EXPECT_THAT(sessions.Abandon(reserved[1]), IsOk());
+  for (int i = 0; i < 4; ++i) EXPECT_THAT(sessions.Revoke(live[i]), IsOk());
+  EXPECT_THAT(sessions.RevokeGroup(live[4]), IsOk());
+  EXPECT_THAT(sessions.RevokeAllExcept("alice", live[5]), IsOk());
+  EXPECT_THAT(sessions.RotateSigningKey(), IsOk());
+  EXPECT_THAT(sessions.Sweep(), IsOk());
+  EXPECT_THAT(sessions.Reserve(LastingSpec()), HasVerdict(Verdict::kFull));
+  EXPECT_THAT(sessions.CycleKey(live[5]), HasVerdict(Verdict::kFull));
+}
+
 // ---- What the report says.
 
 TEST_F(OpenTest, ANewStoreIsEpochOneAndClean) {

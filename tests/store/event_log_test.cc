@@ -2,22 +2,34 @@
 
 #include "batonstore/store/event_log.h"
 
+#include <unistd.h>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <latch>
 #include <map>
+#include <memory>
 #include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "batonstore/base/verdict.h"
+#include "batonstore/recovery/identity.h"
+#include "batonstore/store/engine.h"
+#include "batonstore/store/group_committer.h"
 #include "batonstore/store/session_store.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/file_store_fixture.h"
+#include "tests/support/forked_child.h"
 #include "tests/support/memory_store_fixture.h"
 #include "tests/support/sessions.h"
 #include "tests/support/status_matchers.h"
@@ -26,8 +38,10 @@
 namespace batonstore {
 namespace {
 
+using testing::Channel;
 using ::testing::ElementsAre;
 using testing::FileStoreFixture;
+using testing::ForkedChild;
 using testing::HasVerdict;
 using ::testing::IsEmpty;
 using testing::IsOk;
@@ -661,6 +675,50 @@ TEST_F(EventLogTest, WaitingForEverIsNotSpinning) {
   EXPECT_FALSE(came_back);
   Create();
   waiting.join();
+}
+
+// One that is read, and whose reader is not answered until it is let go.
+class HeldEngine final : public Engine {
+ public:
+  absl::Status Grow() override { return absl::OkStatus(); }
+  absl::StatusOr<int> ClearStaleReaders() override { return 0; }
+  void Close() override {}
+  absl::StatusOr<Space> MeasureSpace() override { return Space{}; }
+
+  std::latch reading{1};
+  std::latch let_go{1};
+
+ private:
+  absl::StatusOr<std::unique_ptr<Snapshot>> DoRead() override {
+    reading.count_down();
+    let_go.wait();
+    return Refuse(Verdict::kIo, "by the test");
+  }
+  void DoWrite(absl::FunctionRef<Decision(Transaction&)>, Outcome&) override {}
+};
+
+// The log's lock may be held by a thread that the child does not have.
+TEST_F(EventLogTest, AForkedChildWaitsForNothing) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer's own locks do not survive the fork of a process with threads";
+#endif
+  HeldEngine engine;
+  GroupCommitter committer(engine, [](Transaction&) { return absl::OkStatus(); });
+  const recovery::Identity identity = memory().Identity();
+  EventLog held(committer, engine, *identity.keys);
+  std::thread holder([&] { held.WaitForEvents("consumer", absl::InfiniteDuration()); });
+  engine.reading.wait();
+  {
+    ForkedChild child([&](Channel&) -> std::string {
+      alarm(10);  // rather than hang
+      engine.Shut(Verdict::kClosed);
+      held.WaitForEvents("consumer", absl::InfiniteDuration());
+      return "";
+    });
+    EXPECT_EQ(child.Join(), "");
+  }
+  engine.let_go.count_down();
+  holder.join();
 }
 
 // ---- In a real file, with many threads ----

@@ -578,6 +578,31 @@ TEST_F(LmdbGroupCommitTest, StoreAtItsMaximumRefusesOnlyWhatDoesNotFit) {
   EXPECT_EQ(Rows(), 2u);
 }
 
+// What is left of the disk is the reserve.
+TEST_F(LmdbGroupCommitTest, FullDiskRefusesWhatTakesRoomAndServesWhatFreesSome) {
+  engine_.reset();
+  folder_.options.map_bytes = folder_.options.max_map_bytes = 64 << 20;
+  folder_.options.reserved_bytes = 512 << 10;
+  OpenAgain();
+  GroupCommitter committer(*engine_, &NoEpilogue);
+  const std::string big(100'000, 'x');
+  ASSERT_THAT(committer.Run(Put("first")), IsOk());
+  const ScopedIoFaults faults({.call = IoCall::kAllocate, .error = ENOSPC, .for_good = true});
+  // The step in which the file grows has some room of its own.
+  uint64_t taken = 1;
+  while (committer.Run(Put(absl::StrCat("taken ", taken), big)).ok()) ASSERT_LT(++taken, 12u);
+  Batch batch(committer);
+  for (const char* key : {"one", "two"}) {
+    batch.AddCaller([&big, key](GroupCommitter& shared) {
+      return shared.Run(Put(key, big), GroupCommitter::Room::kFrees);
+    });
+    batch.Add(Put("refused", big));
+  }
+  const auto is_full = HasVerdict(Verdict::kFull);
+  EXPECT_THAT(batch.Answers(), ElementsAre(IsOk(), is_full, IsOk(), is_full));
+  EXPECT_EQ(Rows(), taken + 2);
+}
+
 // Trap 12: a map of 1 MiB grows many times over while threads read and write. Each snapshot is
 // whole: the counter in it, written with every row, is the number of its rows.
 TEST_F(LmdbGroupCommitTest, MapGrowsUnderReadersAndWriters) {

@@ -252,6 +252,37 @@ TEST_F(LmdbEnvironmentTest, AnotherProgramInheritsNothing) {
   EXPECT_FALSE(absl::StrContains(seen, ".mdb")) << seen;
 }
 
+// A program that is started is a fork first. LMDB opens its file without the mark, which follows.
+TEST_F(LmdbEnvironmentTest, NoForkFindsADescriptorThatIsNotMarkedYet) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  GTEST_SKIP() << "a sanitizer's own locks do not survive the fork of a process with threads";
+#endif
+  constexpr int kForks = 200;
+  CreateAndClose();
+  const std::string folder = fs::canonical(folder_.path());
+  std::atomic<bool> stop = false;
+  std::thread opener([&] {
+    while (!stop) EXPECT_THAT(folder_.OpenEnvironment(), IsOk());
+  });
+  int found_some = 0;
+  std::string unmarked;
+  for (int i = 0; unmarked.empty() && (i < kForks || found_some == 0); ++i) {
+    ForkedChild child([&](Channel& parent) -> std::string {
+      const std::vector<int> descriptors = DescriptorsIn(folder);
+      parent.Send(descriptors.empty() ? "none" : "some");
+      for (const int fd : descriptors) {
+        if ((fcntl(fd, F_GETFD) & FD_CLOEXEC) == 0) return absl::StrCat("descriptor ", fd);
+      }
+      return "";
+    });
+    if (child.channel().Receive() == "some") ++found_some;
+    unmarked = child.Join();
+  }
+  stop = true;
+  opener.join();
+  EXPECT_EQ(unmarked, "");
+}
+
 // A forked child that ends must not close what is the parent's: LMDB would clear the parent's
 // reader slots, and reuse the pages of its snapshots.
 TEST_F(LmdbEnvironmentTest, ForkedChildLeavesTheParentsReaderSlotsAlone) {

@@ -25,7 +25,7 @@ TEST(RootTest, IsNothingWhenItWasChangedOrIsAnothers) {
   for (size_t bit = 0; bit < value.size() * 8; ++bit) {
     std::string changed = value;
     changed[bit / 8] = static_cast<char>(changed[bit / 8] ^ (1 << bit % 8));
-    EXPECT_EQ(hash.Decode(changed), std::nullopt) << "bit " << bit;
+    ASSERT_EQ(hash.Decode(changed), std::nullopt) << "bit " << bit;
   }
   for (size_t bytes = 0; bytes < value.size(); ++bytes) {
     EXPECT_EQ(hash.Decode(value.substr(0, bytes)), std::nullopt) << bytes;
