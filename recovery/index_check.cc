@@ -4,7 +4,6 @@
 #include <limits>
 #include <string>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "batonstore/store/codec.h"
 #include "batonstore/store/number.h"

@@ -70,10 +70,12 @@ struct Options {
   // acknowledging, rotating keys, recovery at opening, closing. Whatever else writes (new sessions
   // and identities, attributes, turns, consumers) is refused with FULL unless there is room for it
   // beside the reserve, so before the disk is full; it changes nothing then, and is let in again
-  // once there is room. It costs so much disk from the beginning. 0 keeps nothing back. Where a
-  // file system cannot allocate (fallocate), nothing is kept back either, and what grows is
-  // refused once less than this is free; where it writes nothing in place (btrfs, ZFS),
-  // allocation promises little.
+  // once there is room: on the disk, or by sweeping, inside the file. What changes thousands of
+  // rows at once (to revoke a session with thousands of fields, or a group with hundreds of
+  // members) takes a page or two for each, and needs a reserve of that size. It costs so much disk
+  // from the beginning. 0 keeps nothing back. Where a file system cannot allocate (fallocate),
+  // nothing is kept back either, and what grows is refused once less than this is free; where it
+  // writes nothing in place (btrfs, ZFS), allocation promises little.
   uint64_t reserved_bytes = uint64_t{8} << 20;
 
   // Snapshots at a time over all processes that have the store open; more are TOO_MANY. Only the
@@ -136,9 +138,9 @@ class Store {
 };
 
 // Opens the store as its owner and recovers it: forces what an earlier owner wrote to the disk,
-// then, in one transaction, raises the epoch and removes every reservation of an earlier epoch.
-// Costs O(reserved), except that a file found short after a crash is first looked through, as is
-// every file that Options::verify asks to be.
+// then raises the epoch and removes every reservation of an earlier epoch: in one transaction, or,
+// on a full disk, in several. Costs O(reserved), except that a file found short after a crash is
+// first looked through, as is every file that Options::verify asks to be.
 //
 //   NOT_OWNER     another process owns it (its pid is in the message), or this one has it open
 //   NOT_FOUND     the folder does not exist (with create_if_missing: its parent)
@@ -147,7 +149,8 @@ class Store {
 //   CORRUPT       the file is damaged (verify.h tells all about it)
 //   UNSUPPORTED   a file system or a pid namespace on which LMDB is not safe
 //   INVALID, FULL, IO, TOO_MANY, POISONED
-// An error leaves the store as it was; what it says tells what to do.
+// After an error the store is as it was, or a part of its recovery is done and the next opening
+// does the rest; what it says tells what to do.
 absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options);
 
 // An open store that this process only reads, while an owner serves or none does. Thread-safe.

@@ -59,7 +59,6 @@ class SessionRows {
     void Next();
 
    private:
-    void SkipMalformed();
 
     TableRows rows_;
     bool at_end_ = false;

@@ -59,6 +59,7 @@ struct VerifyRequest {
 //   CORRUPT       the meta pages are damaged: no snapshot can be taken
 //   BUSY          an owner commits so fast that its meta page was never seen whole: try again
 //   UNSUPPORTED, INVALID, IO, TOO_MANY
+// A page that cannot be read is a finding, with the error in it.
 absl::StatusOr<VerifyReport> Verify(const VerifyRequest& request);
 
 }  // namespace batonstore::recovery

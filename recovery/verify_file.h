@@ -37,7 +37,7 @@ absl::StatusOr<VerifyReport> VerifyQuietFile(const std::string& data_file,
                                              size_t window = IndexCheck::kWindow);
 
 // Whether the last owner of a file that nobody writes did not live to close it. CORRUPT, without
-// having looked at more than the way to those two numbers.
+// having looked at more than the free list and the way to those two numbers.
 absl::StatusOr<bool> HasCrashed(const std::string& data_file);
 
 }  // namespace batonstore::recovery

@@ -316,18 +316,19 @@ absl::Status Admit(Transaction& transaction, const SessionTable& table, Applican
     applicant.outcome = Outcome::kEarlier;
     return absl::OkStatus();
   }
+  // The first of all, since what is tried again with another key pair must not have written yet.
+  BATONSTORE_ASSIGN_OR_RETURN(const bool key_is_taken,
+                              table.KeyIsTaken(transaction, applicant.record));
+  if (key_is_taken) {
+    applicant.outcome = Outcome::kKeyTaken;
+    return absl::OkStatus();
+  }
   RoomMaker room(transaction, table, applicant, now);
   if (spec.group.has_value()) {
     BATONSTORE_RETURN_IF_ERROR(CheckGroup(transaction, table, *spec.group, now));
     BATONSTORE_ASSIGN_OR_RETURN(const bool is_full,
                                 GroupIsFull(transaction, table, *spec.group, now));
     if (is_full) return room.RefuseAt("group", table.policy().limits.per_group).status();
-  }
-  BATONSTORE_ASSIGN_OR_RETURN(const bool key_is_taken,
-                              table.KeyIsTaken(transaction, applicant.record));
-  if (key_is_taken) {
-    applicant.outcome = Outcome::kKeyTaken;
-    return absl::OkStatus();
   }
   BATONSTORE_ASSIGN_OR_RETURN(const bool has_room, room.Run());
   return has_room ? LetIn(transaction, table, applicant, now) : absl::OkStatus();

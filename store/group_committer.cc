@@ -1,5 +1,6 @@
 #include "batonstore/store/group_committer.h"
 
+#include <algorithm>
 #include <new>
 #include <utility>
 
@@ -115,6 +116,18 @@ void GroupCommitter::HandOut(Batch batch, const Waiter& leader) {
   }
 }
 
+bool GroupCommitter::FreesRoom(const Waiter* waiter) { return waiter->room == Room::kFrees; }
+
+bool GroupCommitter::IsMixed(Batch batch) {
+  return std::any_of(batch.begin(), batch.end(), FreesRoom) &&
+         !std::all_of(batch.begin(), batch.end(), FreesRoom);
+}
+
+void GroupCommitter::CommitInTwo(Batch batch, size_t first) {
+  Commit(batch.first(first));
+  Commit(batch.subspan(first));
+}
+
 void GroupCommitter::Commit(Batch batch) {
   for (;;) {
     Waiter* offender = nullptr;
@@ -126,9 +139,11 @@ void GroupCommitter::Commit(Batch batch) {
       case Next::kAgain:
         break;
       case Next::kHalves:
-        Commit(batch.first(batch.size() / 2));
-        Commit(batch.subspan(batch.size() / 2));
-        return;
+        return CommitInTwo(batch, batch.size() / 2);
+      case Next::kByRoom: {
+        const auto takes = std::stable_partition(batch.begin(), batch.end(), FreesRoom);
+        return CommitInTwo(batch, static_cast<size_t>(takes - batch.begin()));
+      }
     }
   }
 }
@@ -179,7 +194,8 @@ GroupCommitter::Next GroupCommitter::Settle(Batch batch, const Engine::Outcome& 
       return offender == nullptr && batch.size() > 1 ? Next::kHalves : refuse(grown);
     }
     case Fault::kDiskFull:
-      return batch.size() > 1 ? Next::kHalves : refuse(outcome.status);
+      if (batch.size() == 1) return refuse(outcome.status);
+      return IsMixed(batch) ? Next::kByRoom : Next::kHalves;
     case Fault::kTooBig:
       return batch.size() > 1 ? Next::kHalves : refuse(TooBig());
     case Fault::kNoMemory:

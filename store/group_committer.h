@@ -49,8 +49,7 @@ class GroupCommitter {
   //   - FULL when there is no room for it, TOO_MANY when there is no memory: it changed nothing;
   //   - POISONED when the commit failed in a way that leaves the outcome unknown. The engine is
   //   shut
-  //     then, and everything else that is queued or comes later is POISONED too, without having
-  //     been run.
+  //     then, and everything else that is queued or comes later is POISONED too, without being run.
   absl::Status Run(Operation operation, Room room = Room::kTakes);
 
   // How many operations wait for the next commit, beside those in the one under way.
@@ -71,7 +70,7 @@ class GroupCommitter {
     Waiter* next = nullptr;
     CondVar wake;
   };
-  using Batch = absl::Span<Waiter* const>;
+  using Batch = absl::Span<Waiter*>;
 
   void Enqueue(Waiter& waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   size_t TakeBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
@@ -80,9 +79,15 @@ class GroupCommitter {
   // The leader's part; no lock is held.
   void Commit(Batch batch);
   Engine::Decision RunAll(Batch batch, Transaction& transaction, Waiter** offender);
-  enum class Next { kDone, kAgain, kHalves };
+  enum class Next { kDone, kAgain, kHalves, kByRoom };
   Next Settle(Batch batch, const Engine::Outcome& outcome, Waiter* offender);
   static void AnswerUnsettled(Batch batch, const absl::Status& answer);
+
+  // Where the disk is nearly full, those who free room go first, all at once, and nobody who takes
+  // some keeps them waiting.
+  static bool FreesRoom(const Waiter* waiter);
+  static bool IsMixed(Batch batch);
+  void CommitInTwo(Batch batch, size_t first);
 
   Engine& engine_;
   const std::function<absl::Status(Transaction&)> epilogue_;

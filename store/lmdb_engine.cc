@@ -83,6 +83,7 @@ class LmdbWriting final : public LmdbReading<Transaction> {
   using LmdbReading::LmdbReading;
 
   uint64_t PagesAtMost() const { return transaction_.PagesAtMost(); }
+  uint64_t FreePages() const { return transaction_.FreePages(); }
 
   int Commit() { return transaction_.Commit(); }
 
@@ -160,7 +161,8 @@ void LmdbEngine::DoWrite(absl::FunctionRef<Decision(Transaction&)> body, Outcome
   if (decision == Decision::kAbandon) return;
   using Reserve = LmdbEnvironment::Reserve;
   const Reserve reserve = decision == Decision::kCommitFromReserve ? Reserve::kUse : Reserve::kKeep;
-  outcome.status = environment_->MakeRoom(transaction.PagesAtMost(), reserve);
+  outcome.status = environment_->MakeRoom(transaction.PagesAtMost(), reserve,
+                                          [&transaction] { return transaction.FreePages(); });
   if (!outcome.status.ok()) {
     outcome.fault = Fault::kDiskFull;
     return;

@@ -9,8 +9,11 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/system_error.h"
@@ -152,21 +155,35 @@ LmdbTransaction::Written& LmdbTransaction::WrittenTo(LmdbTable table) {
   }
   MDB_stat stat{};
   (void)mdb_stat(txn_, table, &stat);
-  return written_.emplace_back(
-      Written{table, stat.ms_depth, stat.ms_branch_pages, stat.ms_leaf_pages});
+  return written_.emplace_back(Written{table, stat.ms_depth, stat.ms_branch_pages,
+                                       stat.ms_leaf_pages, stat.ms_overflow_pages});
 }
 
-// A write copies the pages on the way to its leaf, unless they are copied already, and a put may
-// split them. (A split that goes on upwards is paid for by the puts that filled those pages.)
+// A write copies the pages on the way to its leaf, unless they are copied already; a put may split
+// them, and a delete move nodes from or to the leaf beside it. What is given up is listed, in pages
+// of its own.
 uint64_t LmdbTransaction::PagesAtMost() const {
+  constexpr uint64_t kListedInAPage = 256;
+  const uint64_t largest_value = (uint64_t{1} << 20) / environment_->page_bytes_ + 2;  // in pages
   uint64_t pages = 0;
+  uint64_t given_up = 0;
   for (const Written& written : written_) {
-    pages += std::min(written.writes, written.leaf_pages) + written.puts;
+    const uint64_t deletes = written.writes - written.puts;
+    pages += std::min(written.puts + 2 * deletes, written.leaf_pages) + written.puts;
     pages += std::min(written.writes * written.depth, written.branch_pages) + written.depth;
+    pages += std::min(written.puts, written.branch_pages);
     pages += written.overflow_pages;
+    given_up += std::min(written.writes * largest_value, written.overflow_pages_before);
   }
-  // The tree of tables, and the list of the pages that were given up.
-  return pages + pages / 128 + 32;
+  constexpr uint64_t kTreeOfTables = 32;
+  return pages + (pages + given_up) / kListedInAPage + pages / kListedInAPage + kTreeOfTables;
+}
+
+uint64_t LmdbTransaction::FreePages() const {
+  for (const Written& written : written_) {
+    if (written.overflow_pages > 0) return 0;  // they have to lie side by side
+  }
+  return environment_->FreePages();
 }
 
 int LmdbTransaction::Count(LmdbTable table, uint64_t* rows) const {
@@ -453,7 +470,44 @@ absl::StatusOr<LmdbEnvironment::Info> LmdbEnvironment::Inspect() const {
               static_cast<uint64_t>(file.st_size)};
 }
 
-absl::Status LmdbEnvironment::MakeRoom(uint64_t pages, Reserve reserve) {
+uint64_t LmdbEnvironment::FreePages() {
+  constexpr MDB_dbi kFreeList = 0;  // which LMDB shows to those who only read
+  const absl::StatusOr<LmdbTransaction> snapshot = BeginRead();
+  MDB_cursor* cursor = nullptr;
+  if (!snapshot.ok() || mdb_cursor_open(snapshot->txn_, kFreeList, &cursor) != MDB_SUCCESS)
+    return 0;
+  const uint64_t oldest = OldestSnapshot();
+  uint64_t pages = 0;
+  MDB_val freed_by{};
+  MDB_val list{};  // how many, and then which
+  while (mdb_cursor_get(cursor, &freed_by, &list, MDB_NEXT) == MDB_SUCCESS) {
+    uint64_t transaction = 0;
+    uint64_t count = 0;
+    std::memcpy(&transaction, freed_by.mv_data, sizeof(transaction));
+    std::memcpy(&count, list.mv_data, sizeof(count));
+    if (transaction >= oldest) break;
+    pages += count;
+  }
+  mdb_cursor_close(cursor);
+  return pages;
+}
+
+uint64_t LmdbEnvironment::OldestSnapshot() const {
+  // LMDB tells of readers in lines of text: pid, thread, and the id of the snapshot, or "-".
+  uint64_t oldest = std::numeric_limits<uint64_t>::max();
+  const auto note = [](const char* line, void* result) {
+    const absl::string_view text = absl::StripTrailingAsciiWhitespace(line);
+    uint64_t snapshot = 0;
+    if (absl::SimpleAtoi(text.substr(text.rfind(' ') + 1), &snapshot)) {
+      *static_cast<uint64_t*>(result) = std::min(*static_cast<uint64_t*>(result), snapshot);
+    }
+    return 0;
+  };
+  return mdb_reader_list(env_, note, &oldest) < 0 ? 0 : oldest;
+}
+
+absl::Status LmdbEnvironment::MakeRoom(uint64_t pages, Reserve reserve,
+                                       absl::FunctionRef<uint64_t()> free_pages) {
   constexpr uint64_t kSmallestStep = uint64_t{64} << 10;
   constexpr uint64_t kLargestStep = uint64_t{1} << 20;
   const uint64_t step = std::clamp(options_.reserved_bytes / 8, kSmallestStep, kLargestStep);
@@ -466,8 +520,19 @@ absl::Status LmdbEnvironment::MakeRoom(uint64_t pages, Reserve reserve) {
   const uint64_t kept = std::min(needed + options_.reserved_bytes, most);
   if (kept <= allocated_bytes_) return absl::OkStatus();
   absl::Status allocated = Allocate((kept + step - 1) / step * step);
-  if (allocated.ok() || reserve == Reserve::kKeep) return allocated;
-  return needed <= allocated_bytes_ ? absl::OkStatus() : Allocate(needed);
+  if (VerdictOf(allocated) == Verdict::kFull) allocated = Allocate(kept);
+  if (allocated.ok()) return absl::OkStatus();
+  const bool may_use = reserve == Reserve::kUse;
+  if (may_use && (needed <= allocated_bytes_ || Allocate(needed).ok())) return absl::OkStatus();
+  if (VerdictOf(allocated) != Verdict::kFull) return allocated;
+  // What lies free inside the file is room, too. Twice as much is asked for as the commit takes,
+  // and a little behind the last page, since LMDB need not find all of it.
+  constexpr uint64_t kSlack = 32;
+  const uint64_t used = (info.me_last_pgno + 1) * page_bytes_;
+  const uint64_t free = free_pages();
+  if (free < 2 * pages || used + kSlack * page_bytes_ > allocated_bytes_) return allocated;
+  const uint64_t room = allocated_bytes_ + (free - 2 * pages) * page_bytes_;
+  return may_use || used + options_.reserved_bytes <= room ? absl::OkStatus() : allocated;
 }
 
 absl::Status LmdbEnvironment::Allocate(uint64_t bytes) {
@@ -501,7 +566,8 @@ absl::Status LmdbEnvironment::Allocate(uint64_t bytes) {
 
 void LmdbEnvironment::ExtendFile() {
   MDB_envinfo info{};
-  if (MakeRoom(0, Reserve::kKeep).ok() || mdb_env_info(env_, &info) != MDB_SUCCESS) return;
+  const auto none = [] { return uint64_t{0}; };
+  if (MakeRoom(0, Reserve::kKeep, none).ok() || mdb_env_info(env_, &info) != MDB_SUCCESS) return;
   const uint64_t needed = (info.me_last_pgno + 1) * page_bytes_;
   struct stat file {};
   if (fstat(DataFile(), &file) != 0 || static_cast<uint64_t>(file.st_size) >= needed) return;

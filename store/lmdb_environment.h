@@ -17,6 +17,7 @@
 
 #include "absl/base/attributes.h"
 #include "absl/base/thread_annotations.h"
+#include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -58,6 +59,9 @@ class LmdbTransaction {
   // ones. Costs nothing.
   uint64_t PagesAtMost() const;
 
+  // Pages inside the file that the commit can use instead: none if it needs some side by side.
+  uint64_t FreePages() const;
+
   // LMDB's code for the commit. The transaction has ended either way.
   int Commit();
 
@@ -70,9 +74,10 @@ class LmdbTransaction {
   // What a write transaction has done to a table.
   struct Written {
     LmdbTable table = 0;
-    uint64_t depth = 0;  // these three before it
+    uint64_t depth = 0;  // these four before it
     uint64_t branch_pages = 0;
     uint64_t leaf_pages = 0;
+    uint64_t overflow_pages_before = 0;
     uint64_t writes = 0;
     uint64_t puts = 0;
     uint64_t overflow_pages = 0;
@@ -189,11 +194,20 @@ class LmdbEnvironment {
 
   // Sees to it that a commit of so many pages finds its room on the disk, by taking it beforehand,
   // in steps: for the commit and, behind it, for the reserve. FULL if there is not enough for both;
-  // with kUse, if there is not enough for the commit. IO when the disk cannot be asked. It is also
-  // what makes the file long enough: freed pages at its end are never written. Where nothing can be
-  // taken beforehand (fallocate is UNSUPPORTED) it goes by how much is free at that moment.
-  // REQUIRES: the caller is the one writer.
-  absl::Status MakeRoom(uint64_t pages, Reserve reserve);
+  // with kUse, if there is not enough for the commit. Only on a full disk are `free_pages` asked
+  // for, which are room as well: so who sweeps a store makes room in it. IO when the disk cannot be
+  // asked. It is also what makes the file long enough: freed pages at its end are never written.
+  // Where nothing can be taken beforehand (fallocate is UNSUPPORTED) it goes by how much is free at
+  // that moment. REQUIRES: the caller is the one writer.
+  absl::Status MakeRoom(uint64_t pages, Reserve reserve, absl::FunctionRef<uint64_t()> free_pages);
+
+  // Pages inside the file that the next commit can use, since no reader of any process can see
+  // them. Reads the whole list of free pages.
+  uint64_t FreePages();
+
+  // The oldest snapshot that a reader of any process holds; 0 if that cannot be told, and the
+  // highest number if there is none.
+  uint64_t OldestSnapshot() const;
 
   // Makes a file that was found short as long as its last page number asks for, if there is no room
   // on the disk without taking any.

@@ -9,6 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/memory_store_fixture.h"
+#include "tests/support/scripted_keys.h"
 #include "tests/support/sessions.h"
 #include "tests/support/status_matchers.h"
 
@@ -21,6 +22,7 @@ using ::testing::IsEmpty;
 using testing::IsOk;
 using testing::LastingSpec;
 using testing::MemoryStoreFixture;
+using testing::ScriptedKeys;
 using testing::SpecInGroup;
 
 class GroupsTest : public MemoryStoreFixture {
@@ -121,6 +123,24 @@ TEST_F(GroupsTest, OnlyTheFirstSessionsAliasNamesAGroup) {
     ExpectRefused(Verdict::kUnknownGroup, [&] { return store().GroupMembers(other); });
     ExpectRefused(Verdict::kUnknownGroup, [&] { return store().Reserve(SpecInGroup(other)); });
   }
+}
+
+// The reservation that a RevokeAll has ended becomes a tombstone in the transaction that links
+// somebody to it, and in no other.
+TEST_F(GroupsTest, AKeyPairThatIsTakenWritesNothing) {
+  ScriptedKeys keys([](uint64_t draw) { return draw < 3 ? 0 : draw; });
+  StartAnew({}, keys);
+  const Alias group = Reserve().alias;
+  ASSERT_THAT(store().RevokeAll("alice"), IsOk());
+  int commits = 0;
+  engine().InjectFaults([&commits](MemoryEngine::Step at) {
+    commits += at == MemoryEngine::Step::kCommit;
+    return Fault::kNone;
+  });
+  EXPECT_THAT(store().Reserve(SpecInGroup(group)), IsOk());
+  engine().InjectFaults(nullptr);
+  EXPECT_EQ(keys.draws(), 4u);
+  EXPECT_EQ(commits, 1);
 }
 
 TEST_F(GroupsTest, RevokingAGroupIsOneTransaction) {

@@ -267,6 +267,44 @@ TEST_F(LmdbEngineTest, ReserveIsUsedByThoseWhoMayAndMadeWholeOnceThereIsRoom) {
   EXPECT_TRUE(Has(*engine_, "urgent"));
 }
 
+TEST_F(LmdbEngineTest, OnAFullDiskWhatIsFreedInsideTheFileIsRoom) {
+  folder_.options.map_bytes = 64 << 20;
+  folder_.options.reserved_bytes = kReserve;
+  Create();
+  const auto key = [](int i) { return absl::StrCat("key ", absl::Dec(i, absl::kZeroPad6)); };
+  const std::string value(800, 'x');
+  int rows = 0;
+  while (rows < 5000) ASSERT_THAT(Put(*engine_, key(rows++), value).status, IsOk());
+  const ScopedIoFaults faults({.call = IoCall::kAllocate, .error = ENOSPC, .for_good = true});
+  while (Put(*engine_, key(rows), value).status.ok()) ++rows;
+  EXPECT_THAT(Put(*engine_, key(rows), value).status, HasVerdict(Verdict::kFull));
+  int deleted = 0;
+  const auto delete_some = [&] {
+    const int until = std::min(rows, deleted + 2);
+    const Engine::Outcome outcome = engine_->Write([&](Transaction& transaction) {
+      for (int i = deleted; i < until; ++i) {
+        EXPECT_THAT(transaction.Delete(Table::kSessions, key(i)), IsOk());
+      }
+      return Decision::kCommitFromReserve;
+    });
+    if (outcome.status.ok()) deleted = until;
+    return outcome.status;
+  };
+  {
+    // A reader still sees what is deleted: it takes room, and even the reserve has an end.
+    ASSERT_OK_AND_ASSIGN(const auto reader, engine_->Read());
+    absl::Status last;
+    while (last.ok() && deleted < rows) last = delete_some();
+    EXPECT_THAT(last, HasVerdict(Verdict::kFull));
+    EXPECT_THAT(Put(*engine_, "beside the reader", value).status, HasVerdict(Verdict::kFull));
+  }
+  while (deleted < rows) ASSERT_THAT(delete_some(), IsOk()) << deleted;
+  for (int i = 0; i < 500; ++i) {
+    ASSERT_THAT(Put(*engine_, absl::StrCat("again ", i), value).status, IsOk()) << i;
+  }
+  ExpectSoundFile();
+}
+
 TEST_F(LmdbEngineTest, ReserveIsAllocatedAndNotJustAFileSize) {
   folder_.options.map_bytes = 64 << 20;
   folder_.options.reserved_bytes = kReserve;
