@@ -12,6 +12,8 @@
 #include "batonstore/recovery/identity.h"
 #include "batonstore/store/admission.h"
 #include "batonstore/store/codec.h"
+#include "batonstore/store/index_merge.h"
+#include "batonstore/store/index_tail.h"
 #include "batonstore/store/lmdb_engine.h"
 #include "batonstore/store/lmdb_environment.h"
 #include "batonstore/store/open_environments.h"
@@ -71,18 +73,22 @@ void FilledStore::EditClosed(absl::FunctionRef<void(Engine&, const StoreKeys&)> 
 }
 
 void FilledStore::Fill(Engine& engine, const StoreKeys& keys, const Filling& filling) {
-  const SessionTable table(keys);
+  IndexTail tail;
+  const SessionTable table(keys, tail);
+  IndexMerge merge(tail, {});
   const absl::Time end = clock_.Wall();
   absl::Time now = end - filling.sessions * kApart;
   int64_t filled = 0;
   while (filled < filling.sessions) {
     Write(engine, [&](Transaction& transaction) {
+      CheckOk(merge.Begin(transaction).status());
       const int64_t until = std::min(filling.sessions, filled + kSessionsPerCommit);
       for (; filled < until; ++filled, now += kApart) {
         FillOne(transaction, table, filling.spec(filled), filling.fields, now);
       }
       CheckOk(PutMetaNumber(transaction, meta::kTime, EncodeTime(end)));
     });
+    tail.End(/*committed=*/true);
   }
 }
 

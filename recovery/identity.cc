@@ -6,6 +6,7 @@
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
 #include "batonstore/store/codec.h"
+#include "batonstore/store/index_entry.h"
 #include "batonstore/store/number.h"
 #include "batonstore/store/rows.h"
 #include "batonstore/store/schema.h"
@@ -56,6 +57,7 @@ absl::Status WriteIdentity(Engine& engine, const SecretBytes& key_encryption_key
       {meta::kEpoch, EncodeNumber(0)},
       {meta::kClosed, EncodeNumber(0)},
       {meta::kLastAlias, EncodeNumber(0)},
+      {meta::kIndexMark, EncodeIndexMark({})},
       {meta::kLastEvent, EncodeNumber(0)},
       {meta::kTime, EncodeNumber(0)},
       {meta::kDataKey, seal(meta::kDataKey, data_key)},

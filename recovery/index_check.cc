@@ -35,20 +35,31 @@ uint64_t WeightOf(uint64_t hash) {
 
 }  // namespace
 
-IndexCheck::IndexCheck(const StoreFile& store, FindingList& findings, size_t window)
-    : store_(store), findings_(findings), window_(window) {
+IndexCheck::IndexCheck(const StoreFile& store, const IndexMark& mark, FindingList& findings,
+                       size_t window)
+    : store_(store), mark_(mark), findings_(findings), window_(window) {
   const size_t most = std::min<uint64_t>(window, store.tree(Table::kSessions).entries);
   aliases_.reserve(most);
   slots_.reserve(most);
 }
 
-uint8_t IndexCheck::PlacesOf(const IndexedSession& session) {
+bool IndexCheck::IsMerged(Table table, uint64_t hash, uint64_t alias) const {
+  return mark_.Covers({table, hash, Alias(alias)});
+}
+
+uint8_t IndexCheck::PlacesOf(const IndexedSession& session) const {
   if (!session.is_known) return 0;
+  const auto place_if = [](Place place, bool is_there) -> uint8_t { return is_there ? place : 0; };
+  const uint64_t alias = session.alias;
   const bool falls_due = session.is_live && session.moment.value_or(kNever) != kNever;
-  return static_cast<uint8_t>(kInPublicKeys | kInPrincipals | kInDatabases |
-                              (session.idempotency_key.has_value() ? kInIdempotencyKeys : 0) |
-                              (session.group.has_value() ? kInGroups : 0) |
-                              (falls_due ? kInExpiries : 0));
+  return static_cast<uint8_t>(
+      place_if(kInPublicKeys, IsMerged(Table::kPublicKeys, session.public_key, alias)) |
+      place_if(kInPrincipals, IsMerged(Table::kPrincipals, session.principal, alias)) |
+      place_if(kInDatabases, IsMerged(Table::kDatabases, session.database, alias)) |
+      place_if(kInIdempotencyKeys,
+               session.idempotency_key.has_value() &&
+                   IsMerged(Table::kIdempotencyKeys, *session.idempotency_key, alias)) |
+      place_if(kInGroups, session.group.has_value()) | place_if(kInExpiries, falls_due));
 }
 
 void IndexCheck::Add(const IndexedSession& session) {
@@ -68,8 +79,8 @@ void IndexCheck::Finish() {
 
 void IndexCheck::CheckWindow(bool is_last) {
   to_ = is_last ? std::numeric_limits<uint64_t>::max() : aliases_.back();
-  CheckByValue(Table::kPublicKeys, kInPublicKeys);
-  CheckByValue(Table::kIdempotencyKeys, kInIdempotencyKeys);
+  CheckKeys(Table::kPublicKeys, kInPublicKeys);
+  CheckKeys(Table::kIdempotencyKeys, kInIdempotencyKeys);
   CheckScopes(Table::kPrincipals, kInPrincipals, principals_);
   CheckScopes(Table::kDatabases, kInDatabases, databases_);
   CheckGroups();
@@ -108,20 +119,20 @@ void IndexCheck::Match(TableRows& rows, Slot& slot, Place place, bool fits) {
   }
 }
 
-void IndexCheck::CheckByValue(Table table, Place place) {
+void IndexCheck::CheckKeys(Table table, Place place) {
   TableRows rows(store_, table, findings_);
   while (rows.Next()) {
-    const std::optional<uint64_t> hash = DecodeNumber(rows.key());
-    const std::optional<uint64_t> alias = DecodeNumber(rows.value());
-    if (!hash.has_value() || !alias.has_value()) {
+    const std::optional<Pair> key = ParsePair(rows.key());
+    if (!key.has_value() || !rows.value().empty()) {
       NoteMalformed(rows);
       continue;
     }
-    Slot* const slot = Find(rows, *alias);
+    Slot* const slot = Find(rows, key->second);
     if (slot == nullptr) continue;
     const IndexedSession& session = slot->session;
-    Match(rows, *slot, place,
-          place == kInPublicKeys ? session.public_key == *hash : session.idempotency_key == *hash);
+    const bool fits = place == kInPublicKeys ? session.public_key == key->first
+                                             : session.idempotency_key == key->first;
+    Match(rows, *slot, place, fits && IsMerged(table, key->first, key->second));
   }
 }
 
@@ -156,8 +167,12 @@ void IndexCheck::CheckScopeMember(TableRows& rows, Place place, Scope& scope) {
   Slot* const slot = Find(rows, key->second);
   if (slot == nullptr) return;
   const IndexedSession& session = slot->session;
-  const uint64_t hash = place == kInPrincipals ? session.principal : session.database;
-  Match(rows, *slot, place, hash == scope.hash);
+  const bool fits = place == kInPrincipals
+                        ? session.principal == scope.hash &&
+                              IsMerged(Table::kPrincipals, scope.hash, session.alias)
+                        : session.database == scope.hash &&
+                              IsMerged(Table::kDatabases, scope.hash, session.alias);
+  Match(rows, *slot, place, fits);
   scope.is_sure = scope.is_sure && session.is_known;
   if (!session.is_live) return;
   ++scope.live;
@@ -238,11 +253,11 @@ void IndexCheck::ReportMissing(const Slot& slot) {
         {std::string(TableName(table)), key, std::nullopt,
          absl::StrCat("is missing, says the record of session ", Alias(session.alias).ToString())});
   };
-  note(kInPublicKeys, Table::kPublicKeys, EncodeNumber(session.public_key));
+  note(kInPublicKeys, Table::kPublicKeys, EncodeNumber(session.public_key) + alias);
   note(kInPrincipals, Table::kPrincipals, EncodeNumber(session.principal) + alias);
   note(kInDatabases, Table::kDatabases, EncodeNumber(session.database) + alias);
   note(kInIdempotencyKeys, Table::kIdempotencyKeys,
-       EncodeNumber(session.idempotency_key.value_or(0)));
+       EncodeNumber(session.idempotency_key.value_or(0)) + alias);
   note(kInGroups, Table::kGroups, EncodeNumber(session.group.value_or(0)));
   note(kInExpiries, Table::kExpiries, EncodeNumber(session.moment.value_or(0)) + alias);
 }

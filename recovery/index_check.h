@@ -12,6 +12,7 @@
 #include "absl/strings/string_view.h"
 #include "batonstore/recovery/finding.h"
 #include "batonstore/recovery/table_rows.h"
+#include "batonstore/store/index_entry.h"
 #include "batonstore/store/population.h"
 #include "batonstore/store/schema.h"
 
@@ -38,12 +39,16 @@ struct IndexedSession {
 // a window. Each window reads the indexes once, at some 20 ns a row, which is felt with more than
 // a few million sessions.
 //
+// Of the deferred indexes (index_entry.h) exactly those entries must be there that the mark covers,
+// and the populations of principals and databases count those.
+//
 // An ended session need not have a row in `expiries`: its retention may have been for ever.
 class IndexCheck {
  public:
   static constexpr size_t kWindow = size_t{1} << 20;
 
-  IndexCheck(const StoreFile& store, FindingList& findings, size_t window = kWindow);
+  IndexCheck(const StoreFile& store, const IndexMark& mark, FindingList& findings,
+             size_t window = kWindow);
 
   // REQUIRES: aliases ascend.
   void Add(const IndexedSession& session);
@@ -81,10 +86,12 @@ class IndexCheck {
     std::vector<uint64_t> found;
   };
 
-  static uint8_t PlacesOf(const IndexedSession& session);
+  uint8_t PlacesOf(const IndexedSession& session) const;
+  // Whether the mark covers the session's entry in a deferred index.
+  bool IsMerged(Table table, uint64_t hash, uint64_t alias) const;
 
   void CheckWindow(bool is_last);
-  void CheckByValue(Table table, Place place);
+  void CheckKeys(Table table, Place place);
   void CheckScopes(Table table, Place place, Sums& sums);
   void CheckScopeMember(TableRows& rows, Place place, Scope& scope);
   void EndScope(TableRows& rows, const Scope& scope, Sums& sums);
@@ -102,6 +109,7 @@ class IndexCheck {
   void NoteMalformed(TableRows& rows);
 
   const StoreFile& store_;
+  const IndexMark mark_;
   FindingList& findings_;
   const size_t window_;
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "batonstore/base/verdict.h"
+#include "batonstore/store/index_entry.h"
 #include "batonstore/store/number.h"
 #include "batonstore/store/store_keys.h"
 
@@ -31,7 +32,8 @@ constexpr std::array kKnown = {Known{meta::kFormat, kNumberBytes, true},
                                Known{meta::kLive, 2 * kNumberBytes, false},
                                Known{meta::kDataKey, 0, true},
                                Known{meta::kKeyring, 0, true},
-                               Known{meta::kRoot, 0, true}};
+                               Known{meta::kRoot, 0, true},
+                               Known{meta::kIndexMark, kIndexMarkBytes, true}};
 
 void Note(FindingList& findings, absl::string_view name, absl::string_view what) {
   findings.Add(

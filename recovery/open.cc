@@ -15,6 +15,7 @@
 #include "batonstore/recovery/new_store.h"
 #include "batonstore/recovery/structure_check.h"
 #include "batonstore/recovery/verify_file.h"
+#include "batonstore/store/index_tail.h"
 #include "batonstore/store/lmdb_engine.h"
 #include "batonstore/store/lmdb_environment.h"
 #include "batonstore/store/open_environments.h"
@@ -66,6 +67,9 @@ absl::Status CheckOptions(const Options& options) {
   }
   if (options.policy.turns.max_reply_bytes > kMaxReplyBytes) {
     return Refuse(Verdict::kInvalid, absl::StrCat("max_reply_bytes is above ", kMaxReplyBytes));
+  }
+  if (options.policy.indexes.tail_share == 0 || options.policy.indexes.slice == 0) {
+    return Refuse(Verdict::kInvalid, "indexes.tail_share and indexes.slice are at least 1");
   }
   return absl::OkStatus();
 }
@@ -288,6 +292,7 @@ struct Observer::Parts {
   std::unique_ptr<Engine> engine;
   std::unique_ptr<StoreKeys> keys;
   std::unique_ptr<StoreTime> time;
+  std::unique_ptr<IndexTail> tail;
   std::unique_ptr<SessionReader> sessions;
 };
 
@@ -317,7 +322,10 @@ absl::StatusOr<std::unique_ptr<Observer>> OpenReadOnly(const Options& options) t
   parts->engine = std::move(opened.engine);
   parts->keys = std::move(opened.identity.keys);
   parts->time = std::make_unique<StoreTime>(*options.clock, opened.identity.last_time);
-  parts->sessions = std::make_unique<SessionReader>(*parts->engine, *parts->keys, *parts->time);
+  parts->tail = std::make_unique<IndexTail>();
+  parts->sessions =
+      std::make_unique<SessionReader>(*parts->engine, *parts->keys, *parts->time, *parts->tail,
+                                      SessionReader::Tail::kLagsBehind);
   return std::unique_ptr<Observer>(new Observer(std::move(parts)));
 } catch (const std::bad_alloc&) {
   return NoMemory();

@@ -11,6 +11,7 @@
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
 #include "batonstore/store/group_committer.h"
+#include "batonstore/store/index_tail.h"
 #include "batonstore/store/reservations.h"
 #include "batonstore/store/rows.h"
 #include "batonstore/store/schema.h"
@@ -63,8 +64,14 @@ absl::StatusOr<RecoveryPass::Result> RecoveryPass::Run(Inputs inputs) {
   const auto record_time = [&time](Transaction& transaction) {
     return PutMetaNumber(transaction, meta::kTime, EncodeTime(time->Now()));
   };
-  GroupCommitter committer(*inputs.engine, record_time);
-  const SessionTable table(*identity.keys);
+  auto tail = std::make_unique<IndexTail>();
+  {
+    BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, inputs.engine->Read());
+    BATONSTORE_RETURN_IF_ERROR(tail->CatchUp(*snapshot, *identity.keys));
+  }
+  report.reindexed = tail->sessions();
+  GroupCommitter committer(*inputs.engine, record_time, tail.get());
+  const SessionTable table(*identity.keys, *tail);
   // One transaction; but on a full disk, where all at once might not find their room in what is
   // kept back, several. A crash in between leaves the rest to the next opening.
   size_t most = std::numeric_limits<size_t>::max();
@@ -97,6 +104,7 @@ absl::StatusOr<RecoveryPass::Result> RecoveryPass::Run(Inputs inputs) {
   Result result;
   result.recovered.engine = std::move(inputs.engine);
   result.recovered.keys = std::move(identity.keys);
+  result.recovered.tail = std::move(tail);
   result.recovered.keyring = std::move(identity.keyring);
   result.recovered.time = std::move(time);
   result.recovered.key_encryption_key = std::move(inputs.key_encryption_key);

@@ -36,6 +36,7 @@ struct RecoveryReport {
   bool crashed = false;                     // the last owner did not close the store
   std::vector<RemovedReservation> removed;  // in the order of their creation
   int readers_cleared = 0;                  // reader slots of dead processes
+  uint64_t reindexed = 0;                   // of the newest sessions, put into the index's tail
   bool verified = false;                    // the file was looked through first, and is sound
   bool extended = false;                    // the file was short, sound, and made long again
   absl::Duration duration;                  // of the whole opening
@@ -56,7 +57,8 @@ class RecoveryPass {
   };
 
   // In one transaction: raises the epoch and removes every reservation of an earlier one with all
-  // its other rows; intents become compensations. Costs O(reserved), not O(sessions). Run again, it
+  // its other rows; intents become compensations. Costs O(reserved), not O(sessions), and before
+  // it reads the newest sessions' records (IndexRules says how many at the most). Run again, it
   // finds nothing left to remove. An error leaves the store as it was (after a crash in the middle,
   // too); POISONED leaves open which, and the next opening settles it.
   static absl::StatusOr<Result> Run(Inputs inputs);

@@ -8,10 +8,10 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
-#include "batonstore/crypto/hash.h"
 #include "batonstore/recovery/log_check.h"
 #include "batonstore/recovery/session_rows.h"
 #include "batonstore/store/codec.h"
+#include "batonstore/store/index_entry.h"
 #include "batonstore/store/number.h"
 #include "batonstore/store/population.h"
 
@@ -30,9 +30,11 @@ class Checker {
         keys_(*identity.keys),
         findings_(findings),
         beside_(store, keys_, findings),
-        indexes_(store, findings, window) {}
+        mark_(MarkOf(meta)),
+        indexes_(store, mark_.value_or(IndexMark()), findings, window) {}
 
   RowCounts Run(absl::FunctionRef<void(uint64_t)> progress) {
+    if (!mark_.has_value()) NoteMeta(meta::kIndexMark, "does not parse");
     CheckSessions(progress);
     CheckLive();
     const LogSums logs = CheckLogs(store_, meta_, keys_, findings_);
@@ -46,6 +48,10 @@ class Checker {
   }
 
  private:
+  static std::optional<IndexMark> MarkOf(const MetaRows& meta) {
+    return DecodeIndexMark(meta.Find(meta::kIndexMark).value_or(""));
+  }
+
   void CheckSessions(absl::FunctionRef<void(uint64_t)> progress) {
     TableRows rows(store_, Table::kSessions, findings_);
     while (rows.Next()) {
@@ -115,7 +121,7 @@ class Checker {
     const std::optional<absl::Time> moment =
         indexed.is_live ? DueOf(record, beside) : record.ended_at;
     if (moment.has_value()) indexed.moment = EncodeTime(*moment);
-    indexed.public_key = *DecodeNumber(Sha256(session.public_key).substr(0, kNumberBytes));
+    indexed.public_key = HashPublicKey(session.public_key);
     indexed.principal = keys_.HashPrincipal(session.principal);
     indexed.database = keys_.HashDatabase(session.database);
     if (!record.idempotency_key.empty()) {
@@ -154,6 +160,9 @@ class Checker {
     Note(beside_.newest());
     const Alias named = std::max({last_alias_, last_named_, logs.last_alias, beside_.last_alias()});
     const Alias last(meta_.Number(meta::kLastAlias, findings_));
+    if (mark_.has_value() && mark_->target > last) {
+      NoteMeta(meta::kIndexMark, "names an alias that has not been given");
+    }
     if (last < named) {
       NoteMeta(meta::kLastAlias, absl::StrCat("is ", last.ToString(), ", before ", named.ToString(),
                                               ", which has been given"));
@@ -182,6 +191,7 @@ class Checker {
   const StoreKeys& keys_;
   FindingList& findings_;
   SessionRows beside_;
+  const std::optional<IndexMark> mark_;
   IndexCheck indexes_;
 
   Alias last_alias_;  // the highest that a session has

@@ -26,33 +26,53 @@ absl::Status CheckLength(absl::string_view what, absl::string_view value, size_t
 
 bool IsSameRequest(const SessionSpec& spec, const SessionRecord& record) {
   const Session& session = record.session;
-  return record.idempotency_key == spec.idempotency_key && session.principal == spec.principal &&
-         session.database == spec.database && session.kind == spec.kind &&
+  return session.database == spec.database && session.kind == spec.kind &&
          session.label == spec.label && session.key_type == spec.key_type;
 }
 
+// The session that an earlier request of this name has made.
+absl::StatusOr<std::optional<StoredSession>> FindRequest(Transaction& transaction,
+                                                         const SessionTable& table,
+                                                         const SessionSpec& spec, absl::Time now) {
+  std::optional<StoredSession> found;
+  absl::Status broken;
+  BATONSTORE_RETURN_IF_ERROR(table.indexes().Scan(
+      transaction, table.indexes().OfIdempotencyKey(spec.principal, spec.idempotency_key),
+      [&](Alias alias) {
+        absl::StatusOr<StoredSession> session = table.GetNamed(transaction, alias, now);
+        broken = session.status();
+        if (!broken.ok()) return false;
+        const SessionRecord& record = session->record;
+        const bool is_it = record.session.principal == spec.principal &&
+                           record.idempotency_key == spec.idempotency_key;
+        if (is_it) found = *std::move(session);
+        return !is_it;
+      }));
+  BATONSTORE_RETURN_IF_ERROR(broken);
+  return found;
+}
+
 // True if an earlier request has made the session.
-absl::StatusOr<bool> FindEarlier(Snapshot& snapshot, const SessionTable& table,
+absl::StatusOr<bool> FindEarlier(Transaction& transaction, const SessionTable& table,
                                  Applicant& applicant, absl::Time now) {
   const SessionSpec& spec = applicant.spec;
   if (spec.idempotency_key.empty()) return false;
-  BATONSTORE_ASSIGN_OR_RETURN(
-      const std::optional<Alias> alias,
-      table.indexes().FindIdempotencyKey(snapshot, spec.principal, spec.idempotency_key));
-  if (!alias.has_value()) return false;
-  BATONSTORE_ASSIGN_OR_RETURN(StoredSession earlier, table.GetNamed(snapshot, *alias, now));
-  if (!IsSameRequest(spec, earlier.record)) {
+  BATONSTORE_ASSIGN_OR_RETURN(std::optional<StoredSession> earlier,
+                              FindRequest(transaction, table, spec, now));
+  if (!earlier.has_value()) return false;
+  const Alias alias = earlier->alias();
+  if (!IsSameRequest(spec, earlier->record)) {
     return Refuse(Verdict::kExists,
-                  absl::StrCat("the idempotency key has made the session ", alias->ToString(),
+                  absl::StrCat("the idempotency key has made the session ", alias.ToString(),
                                ", which is not the one asked for"));
   }
   applicant.version = 0;
-  if (!IsTerminal(earlier.state)) {
+  if (!IsTerminal(earlier->state)) {
     BATONSTORE_ASSIGN_OR_RETURN(const AttributesHead head,
-                                GetAttributesHead(snapshot, table.keys(), *alias));
+                                GetAttributesHead(transaction, table.keys(), alias));
     applicant.version = head.version;
   }
-  applicant.session = std::move(earlier).Seen();
+  applicant.session = (*std::move(earlier)).Seen();
   return true;
 }
 
@@ -181,17 +201,29 @@ class RoomMaker {
   absl::StatusOr<const Limit*> FirstReached() {
     for (const Limit& limit : limits_) {
       BATONSTORE_ASSIGN_OR_RETURN(const Population population,
-                                  GetPopulation(transaction_, limit.scope));
+                                  CountLive(limit.scope));
       if (population.live >= limit.most) return &limit;
     }
     return nullptr;
   }
 
+  absl::StatusOr<Population> CountLive(const Scope& scope) {
+    if (scope == StoreScope()) return GetPopulation(transaction_, scope);
+    return table_.indexes().CountLive(transaction_, scope);
+  }
+
+  absl::Status RaiseOldest(const Scope& scope, Alias oldest) {
+    if (scope != StoreScope()) return table_.indexes().RaiseOldest(transaction_, scope, oldest);
+    BATONSTORE_ASSIGN_OR_RETURN(Population population, GetPopulation(transaction_, scope));
+    population.oldest = oldest;
+    return PutPopulation(transaction_, scope, population);
+  }
+
   absl::Status EvictOldest(const Limit& limit) {
-    BATONSTORE_ASSIGN_OR_RETURN(Population population, GetPopulation(transaction_, limit.scope));
+    BATONSTORE_ASSIGN_OR_RETURN(const Population population, CountLive(limit.scope));
     BATONSTORE_ASSIGN_OR_RETURN(StoredSession oldest, FindOldest(limit, population.oldest));
-    population.oldest = oldest.alias();  // so that what was passed is not passed again
-    BATONSTORE_RETURN_IF_ERROR(PutPopulation(transaction_, limit.scope, population));
+    // So that what was passed is not passed again.
+    BATONSTORE_RETURN_IF_ERROR(RaiseOldest(limit.scope, oldest.alias()));
     BATONSTORE_RETURN_IF_ERROR(table_.Tell(transaction_, EventType::kLimitHit,
                                            oldest.record.session, now_, Alias(), limit.whose));
     return table_.End(transaction_, oldest, State::kRevoked, now_, now_);
@@ -210,19 +242,17 @@ class RoomMaker {
     const auto look_at_alias = [&](Alias alias) {
       return look_at(table_.GetNamed(transaction_, alias, now_));
     };
-    const Indexes& indexes = table_.indexes();
-    const SessionSpec& spec = applicant_.spec;
+    const Scope& scope = limit.scope;
     BATONSTORE_RETURN_IF_ERROR(
-        limit.scope.table == Table::kPrincipals
-            ? indexes.ScanPrincipal(transaction_, spec.principal, from, look_at_alias)
-        : limit.scope.table == Table::kDatabases
-            ? indexes.ScanDatabase(transaction_, spec.database, from, look_at_alias)
-            : ScanSessions(transaction_, table_.keys(), from, [&](SessionRecord record) {
-                return look_at(table_.Complete(transaction_, std::move(record), now_));
-              }));
+        scope == StoreScope()
+            ? ScanSessions(transaction_, table_.keys(), from,
+                           [&](SessionRecord record) {
+                             return look_at(table_.Complete(transaction_, std::move(record), now_));
+                           })
+            : table_.indexes().Scan(transaction_, {scope.table, scope.hash, from}, look_at_alias));
     BATONSTORE_RETURN_IF_ERROR(broken);
     if (oldest.has_value()) return *std::move(oldest);
-    return CorruptRow(limit.scope.table, limit.scope.key);
+    return CorruptRow(scope.table, scope.Key());
   }
 
   Transaction& transaction_;
@@ -318,7 +348,7 @@ absl::Status Admit(Transaction& transaction, const SessionTable& table, Applican
   }
   // The first of all, since what is tried again with another key pair must not have written yet.
   BATONSTORE_ASSIGN_OR_RETURN(const bool key_is_taken,
-                              table.KeyIsTaken(transaction, applicant.record));
+                              table.indexes().HasPublicKey(transaction, applicant.record.session.public_key));
   if (key_is_taken) {
     applicant.outcome = Outcome::kKeyTaken;
     return absl::OkStatus();

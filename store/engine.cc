@@ -45,7 +45,7 @@ absl::Status MoveRoot(Transaction& transaction, const RootHash& hash, const RowS
 
 absl::Status Transaction::Put(Table table, absl::string_view key, absl::string_view value) {
   ++writes_;
-  if (sums_ != nullptr) {
+  if (sums_ != nullptr && !IsDeferred(table)) {
     BATONSTORE_RETURN_IF_ERROR(Uncount(table, key));
     sums_->Add(table, key, value);
   }
@@ -54,7 +54,7 @@ absl::Status Transaction::Put(Table table, absl::string_view key, absl::string_v
 
 absl::StatusOr<bool> Transaction::Delete(Table table, absl::string_view key) {
   ++writes_;
-  if (sums_ != nullptr) BATONSTORE_RETURN_IF_ERROR(Uncount(table, key));
+  if (sums_ != nullptr && !IsDeferred(table)) BATONSTORE_RETURN_IF_ERROR(Uncount(table, key));
   return DoDelete(table, key);
 }
 

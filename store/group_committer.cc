@@ -48,8 +48,9 @@ absl::Status Guarded(absl::FunctionRef<absl::Status()> body) {
 
 }  // namespace
 
-GroupCommitter::GroupCommitter(Engine& engine, std::function<absl::Status(Transaction&)> epilogue)
-    : engine_(engine), epilogue_(std::move(epilogue)) {
+GroupCommitter::GroupCommitter(Engine& engine, std::function<absl::Status(Transaction&)> epilogue,
+                               Companion* companion)
+    : engine_(engine), epilogue_(std::move(epilogue)), companion_(companion) {
   // So that they exist before memory is short.
   (void)OutOfMemory();
   (void)TooBig();
@@ -70,7 +71,7 @@ absl::Status GroupCommitter::Run(Operation operation, Room room) {
     batch_size = TakeBatch();
   }
   const Batch batch(batch_.data(), batch_size);
-  Commit(batch);
+  Commit(batch, /*accompanied=*/companion_ != nullptr);
   MutexLock lock(mu_);
   HandOut(batch, self);
   leading_ = false;
@@ -124,15 +125,30 @@ bool GroupCommitter::IsMixed(Batch batch) {
 }
 
 void GroupCommitter::CommitInTwo(Batch batch, size_t first) {
-  Commit(batch.first(first));
-  Commit(batch.subspan(first));
+  Commit(batch.first(first), /*accompanied=*/false);
+  Commit(batch.subspan(first), /*accompanied=*/false);
 }
 
-void GroupCommitter::Commit(Batch batch) {
+void GroupCommitter::Commit(Batch batch, bool accompanied) {
   for (;;) {
     Waiter* offender = nullptr;
-    const Engine::Outcome outcome = engine_.Write(
-        [&](Transaction& transaction) { return RunAll(batch, transaction, &offender); });
+    bool companion_failed = false;
+    bool companion_wrote = false;
+    auto decision = Engine::Decision::kAbandon;
+    const Engine::Outcome outcome = engine_.Write([&](Transaction& transaction) {
+      companion_failed = accompanied && !RunCompanion(transaction);
+      if (companion_failed) return Engine::Decision::kAbandon;
+      companion_wrote = transaction.writes() > 0;
+      return decision = RunAll(batch, transaction, &offender);
+    });
+    if (companion_ != nullptr) {
+      companion_->End(outcome.status.ok() && decision != Engine::Decision::kAbandon);
+    }
+    const bool has_fault = outcome.fault != Fault::kNone && outcome.fault != Fault::kUnknown;
+    if (companion_failed || (companion_wrote && has_fault)) {
+      accompanied = false;
+      continue;
+    }
     switch (Settle(batch, outcome, offender)) {
       case Next::kDone:
         return;
@@ -149,10 +165,17 @@ void GroupCommitter::Commit(Batch batch) {
   }
 }
 
+// False if it could not do its work: then nothing of it is wanted.
+bool GroupCommitter::RunCompanion(Transaction& transaction) {
+  const absl::Status began = Guarded([&] { return companion_->Begin(transaction).status(); });
+  return began.ok() && transaction.fault() == Fault::kNone;
+}
+
 // Runs every operation that is not settled. An offender is one for which the transaction has to be
 // abandoned: the engine failed under it, or it wrote before it refused.
 Engine::Decision GroupCommitter::RunAll(Batch batch, Transaction& transaction, Waiter** offender) {
-  auto decision = Engine::Decision::kCommitFromReserve;
+  auto decision = transaction.writes() == 0 ? Engine::Decision::kCommitFromReserve
+                                            : Engine::Decision::kCommit;
   for (Waiter* waiter : batch) {
     if (waiter->settled) continue;
     const uint64_t writes_before = transaction.writes();

@@ -15,6 +15,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "batonstore/base/mutex.h"
 #include "batonstore/store/engine.h"
@@ -35,13 +36,27 @@ class GroupCommitter {
   // much; everything else is refused with FULL as long as the reserve is not whole.
   enum class Room : uint8_t { kTakes, kFrees };
 
+  // What goes along with the operations, for the leader alone.
+  class Companion {
+   public:
+    virtual ~Companion() = default;
+
+    // Runs first in a transaction. May write, before the operations see anything; true if it did.
+    // It is work that can wait: where there is no room for it, the operations are run without it.
+    virtual absl::StatusOr<bool> Begin(Transaction&) { return false; }
+
+    // The transaction has ended: it is on the disk, or nothing of it is.
+    virtual void End(bool committed) noexcept = 0;
+  };
+
   // Operations in one commit. Far below LMDB's bound of 131,071 dirty pages, with some 40 pages to
   // an operation.
   static constexpr size_t kMaxBatch = 512;
 
   // `epilogue` runs at the end of every transaction that wrote something; it cannot refuse.
-  // `engine` must outlive this object.
-  GroupCommitter(Engine& engine, std::function<absl::Status(Transaction&)> epilogue);
+  // `engine` and `companion` must outlive this object.
+  GroupCommitter(Engine& engine, std::function<absl::Status(Transaction&)> epilogue,
+                 Companion* companion = nullptr);
 
   // Runs `operation` and waits until it is durable. REQUIRES: the caller holds no snapshot. Returns
   //   - OK when it is on the disk;
@@ -77,7 +92,8 @@ class GroupCommitter {
   void HandOut(Batch batch, const Waiter& leader) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   // The leader's part; no lock is held.
-  void Commit(Batch batch);
+  void Commit(Batch batch, bool accompanied);
+  bool RunCompanion(Transaction& transaction);
   Engine::Decision RunAll(Batch batch, Transaction& transaction, Waiter** offender);
   enum class Next { kDone, kAgain, kHalves, kByRoom };
   Next Settle(Batch batch, const Engine::Outcome& outcome, Waiter* offender);
@@ -91,6 +107,7 @@ class GroupCommitter {
 
   Engine& engine_;
   const std::function<absl::Status(Transaction&)> epilogue_;
+  Companion* const companion_;  // may be null
 
   std::array<Waiter*, kMaxBatch> batch_;  // the leader's
 

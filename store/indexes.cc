@@ -7,21 +7,13 @@
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
-#include "batonstore/crypto/hash.h"
 #include "batonstore/store/number.h"
 
 namespace batonstore {
 namespace {
 
-constexpr size_t kNumberBytes = 8;
-
-std::string PublicKeyKey(absl::string_view public_key) {
-  return Sha256(public_key).substr(0, kNumberBytes);
-}
-
-std::string HashKey(uint64_t hash, Alias alias) {
-  return absl::StrCat(EncodeNumber(hash), alias.ToKey());
-}
+// Of the tail, in one bite.
+constexpr size_t kAtATime = 256;
 
 std::string GroupKey(Alias group, uint64_t sequence) {
   return absl::StrCat(group.ToKey(), EncodeNumber(sequence));
@@ -32,96 +24,156 @@ absl::Status CorruptIndex(Table table) {
                 absl::StrCat("a row of ", TableName(table), " does not parse; restore a backup"));
 }
 
-// The sessions that stand below a hash, from an alias on.
-absl::Status ScanHash(Snapshot& snapshot, Table table, uint64_t hash, Alias from,
-                      absl::FunctionRef<bool(Alias)> visit) {
-  const std::string prefix = EncodeNumber(hash);
+// The sessions of a table that stand below a hash, from an alias on; whether all were visited.
+absl::StatusOr<bool> ScanTable(Snapshot& snapshot, const IndexQuestion& question,
+                               absl::FunctionRef<bool(Alias)> visit) {
+  const std::string prefix = EncodeNumber(question.hash);
   bool intact = true;
-  BATONSTORE_RETURN_IF_ERROR(
-      snapshot.ScanUp(table, HashKey(hash, from), [&](absl::string_view key, absl::string_view) {
+  bool more = true;
+  BATONSTORE_RETURN_IF_ERROR(snapshot.ScanUp(
+      question.table, absl::StrCat(prefix, question.from.ToKey()),
+      [&](absl::string_view key, absl::string_view) {
         if (!absl::StartsWith(key, prefix)) return false;
         const std::optional<Alias> alias = Alias::FromKey(key.substr(prefix.size()));
         intact = alias.has_value();
-        return intact && visit(*alias);
+        more = intact && visit(*alias);
+        return more;
       }));
-  return intact ? absl::OkStatus() : CorruptIndex(table);
+  if (!intact) return CorruptIndex(question.table);
+  return more;
+}
+
+// Those that the tail has named; whether all were visited.
+absl::StatusOr<bool> ScanNewer(Snapshot& snapshot, const IndexQuestion& question, Alias after,
+                               absl::FunctionRef<bool(Alias)> visit) {
+  for (const Alias alias : question.newer) {
+    if (alias <= after) continue;  // it has been merged since
+    BATONSTORE_ASSIGN_OR_RETURN(const auto record,
+                                snapshot.Get(Table::kSessions, alias.ToKey()));
+    if (record.has_value() && !visit(alias)) return false;
+  }
+  return true;
 }
 
 }  // namespace
 
 absl::Status Indexes::Insert(Transaction& transaction, const SessionRecord& record) const {
   const Session& session = record.session;
-  BATONSTORE_RETURN_IF_ERROR(
-      transaction.Put(Table::kPublicKeys, PublicKeyKey(session.public_key), session.alias.ToKey()));
-  BATONSTORE_RETURN_IF_ERROR(transaction.Put(
-      Table::kPrincipals, HashKey(keys_.HashPrincipal(session.principal), session.alias), ""));
-  BATONSTORE_RETURN_IF_ERROR(transaction.Put(
-      Table::kDatabases, HashKey(keys_.HashDatabase(session.database), session.alias), ""));
-  if (!record.idempotency_key.empty()) {
-    BATONSTORE_RETURN_IF_ERROR(transaction.Put(
-        Table::kIdempotencyKeys,
-        EncodeNumber(keys_.HashIdempotencyKey(session.principal, record.idempotency_key)),
-        session.alias.ToKey()));
-  }
+  tail_.Add(EntriesOf(keys_, record));
   if (session.group == session.alias) return absl::OkStatus();
   return JoinGroup(transaction, session.group, session.alias);
 }
 
 absl::Status Indexes::Remove(Transaction& transaction, const SessionRecord& record) const {
   const Session& session = record.session;
-  const auto drop = [&transaction](Table table, const std::string& key) {
-    return transaction.Delete(table, key).status();
-  };
-  BATONSTORE_RETURN_IF_ERROR(drop(Table::kPublicKeys, PublicKeyKey(session.public_key)));
-  BATONSTORE_RETURN_IF_ERROR(
-      drop(Table::kPrincipals, HashKey(keys_.HashPrincipal(session.principal), session.alias)));
-  BATONSTORE_RETURN_IF_ERROR(
-      drop(Table::kDatabases, HashKey(keys_.HashDatabase(session.database), session.alias)));
-  if (!record.idempotency_key.empty()) {
-    BATONSTORE_RETURN_IF_ERROR(
-        drop(Table::kIdempotencyKeys,
-             EncodeNumber(keys_.HashIdempotencyKey(session.principal, record.idempotency_key))));
+  BATONSTORE_ASSIGN_OR_RETURN(const IndexMark mark, GetIndexMark(transaction));
+  for (const IndexEntry& entry : EntriesOf(keys_, record)) {
+    BATONSTORE_RETURN_IF_ERROR(Remove(transaction, tail_, mark, entry));
   }
   // One that was given a new identity has left its group to that.
   if (session.group == session.alias || record.moved_to != Alias()) return absl::OkStatus();
   return LeaveGroup(transaction, session.group, session.alias);
 }
 
-absl::StatusOr<std::optional<Alias>> Indexes::FindPublicKey(Snapshot& snapshot,
-                                                            absl::string_view public_key) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const auto row,
-                              snapshot.Get(Table::kPublicKeys, PublicKeyKey(public_key)));
-  if (!row.has_value()) return std::nullopt;
-  const std::optional<Alias> alias = Alias::FromKey(*row);
-  if (!alias.has_value()) return CorruptIndex(Table::kPublicKeys);
-  return alias;
+absl::Status Indexes::Remove(Transaction& transaction, IndexTail& tail, const IndexMark& mark,
+                             const IndexEntry& entry) {
+  tail.Remove(entry);
+  if (!mark.Covers(entry)) return absl::OkStatus();
+  return transaction.Delete(entry.table, entry.Key()).status();
 }
 
-absl::Status Indexes::ScanPrincipal(Snapshot& snapshot, absl::string_view principal, Alias from,
-                                    absl::FunctionRef<bool(Alias)> visit) const {
-  return ScanPrincipalHash(snapshot, keys_.HashPrincipal(principal), from, visit);
+absl::Status Indexes::CountOut(Transaction& transaction, const Session& session) const {
+  BATONSTORE_ASSIGN_OR_RETURN(const IndexMark mark, GetIndexMark(transaction));
+  for (const IndexEntry& entry : {PrincipalEntry(keys_, session), DatabaseEntry(keys_, session)}) {
+    if (mark.Covers(entry)) {
+      BATONSTORE_RETURN_IF_ERROR(batonstore::CountOut(transaction, {entry.table, entry.hash}));
+    } else {
+      tail_.CountOut(entry);
+    }
+  }
+  return absl::OkStatus();
 }
 
-absl::Status Indexes::ScanPrincipalHash(Snapshot& snapshot, uint64_t hash, Alias from,
-                                        absl::FunctionRef<bool(Alias)> visit) {
-  return ScanHash(snapshot, Table::kPrincipals, hash, from, visit);
+absl::StatusOr<Population> Indexes::CountLive(Snapshot& snapshot, const Scope& scope) const {
+  BATONSTORE_ASSIGN_OR_RETURN(Population merged, GetPopulation(snapshot, scope));
+  const Population newer = tail_.Live(scope);
+  if (merged.live == 0) return newer;
+  merged.live += newer.live;
+  return merged;
 }
 
-absl::Status Indexes::ScanDatabase(Snapshot& snapshot, absl::string_view database, Alias from,
-                                   absl::FunctionRef<bool(Alias)> visit) const {
-  return ScanHash(snapshot, Table::kDatabases, keys_.HashDatabase(database), from, visit);
+absl::Status Indexes::RaiseOldest(Transaction& transaction, const Scope& scope,
+                                  Alias oldest) const {
+  BATONSTORE_ASSIGN_OR_RETURN(Population merged, GetPopulation(transaction, scope));
+  if (merged.live == 0) {
+    tail_.RaiseOldest(scope, oldest);
+    return absl::OkStatus();
+  }
+  merged.oldest = oldest;
+  return PutPopulation(transaction, scope, merged);
 }
 
-absl::StatusOr<std::optional<Alias>> Indexes::FindIdempotencyKey(Snapshot& snapshot,
-                                                                 absl::string_view principal,
-                                                                 absl::string_view key) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const auto row,
-                              snapshot.Get(Table::kIdempotencyKeys,
-                                           EncodeNumber(keys_.HashIdempotencyKey(principal, key))));
-  if (!row.has_value()) return std::nullopt;
-  const std::optional<Alias> alias = Alias::FromKey(*row);
-  if (!alias.has_value()) return CorruptIndex(Table::kIdempotencyKeys);
-  return alias;
+IndexQuestion Indexes::OfPublicKey(absl::string_view public_key) const {
+  return {Table::kPublicKeys, HashPublicKey(public_key)};
+}
+
+IndexQuestion Indexes::OfPrincipal(absl::string_view principal, Alias from, size_t most) const {
+  return {Table::kPrincipals, keys_.HashPrincipal(principal), from, most};
+}
+
+IndexQuestion Indexes::OfDatabase(absl::string_view database, Alias from, size_t most) const {
+  return {Table::kDatabases, keys_.HashDatabase(database), from, most};
+}
+
+IndexQuestion Indexes::OfIdempotencyKey(absl::string_view principal, absl::string_view key) const {
+  return {Table::kIdempotencyKeys, keys_.HashIdempotencyKey(principal, key)};
+}
+
+void Indexes::AskTail(IndexQuestion& question) const {
+  question.newer = tail_.Find(question.table, question.hash, question.from, question.most);
+}
+
+absl::Status Indexes::Answer(Snapshot& snapshot, const IndexQuestion& question,
+                             absl::FunctionRef<bool(Alias)> visit) {
+  Alias last;
+  BATONSTORE_ASSIGN_OR_RETURN(const bool more, ScanTable(snapshot, question, [&](Alias alias) {
+                                last = alias;
+                                return visit(alias);
+                              }));
+  if (!more) return absl::OkStatus();
+  return ScanNewer(snapshot, question, last, visit).status();
+}
+
+absl::Status Indexes::Scan(Transaction& transaction, IndexQuestion question,
+                           absl::FunctionRef<bool(Alias)> visit) const {
+  Alias last;
+  BATONSTORE_ASSIGN_OR_RETURN(bool more, ScanTable(transaction, question, [&](Alias alias) {
+                                last = alias;
+                                return visit(alias);
+                              }));
+  question.most = kAtATime;
+  for (AskTail(question); more && !question.newer.empty(); AskTail(question)) {
+    question.from = Alias(question.newer.back().value() + 1);
+    BATONSTORE_ASSIGN_OR_RETURN(more, ScanNewer(transaction, question, last, visit));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> Indexes::HasPublicKey(Transaction& transaction,
+                                           absl::string_view public_key) const {
+  bool found = false;
+  BATONSTORE_RETURN_IF_ERROR(Scan(transaction, OfPublicKey(public_key), [&found](Alias) {
+    found = true;
+    return false;
+  }));
+  return found;
+}
+
+absl::Status Indexes::RemoveIdempotencyKey(Transaction& transaction,
+                                           const SessionRecord& record) const {
+  if (record.idempotency_key.empty()) return absl::OkStatus();
+  BATONSTORE_ASSIGN_OR_RETURN(const IndexMark mark, GetIndexMark(transaction));
+  return Remove(transaction, tail_, mark, IdempotencyEntry(keys_, record));
 }
 
 absl::StatusOr<std::vector<Alias>> Indexes::LinkedMembers(Snapshot& snapshot, Alias group) const {

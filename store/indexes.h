@@ -1,11 +1,11 @@
 // The questions that an alias does not answer: who has this public key, whose sessions are these,
-// on which database, who belongs to this group, what did this request make. All writing and reading
-// of index rows happens here, so that an index can change how it keeps them without the store
-// noticing.
+// on which database, who belongs to this group, what did this request make. Table and tail
+// (index_entry.h) answer as one.
 
 #ifndef BATONSTORE_STORE_INDEXES_H_
 #define BATONSTORE_STORE_INDEXES_H_
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -16,42 +16,69 @@
 #include "absl/strings/string_view.h"
 #include "batonstore/store/codec.h"
 #include "batonstore/store/engine.h"
+#include "batonstore/store/index_entry.h"
+#include "batonstore/store/index_tail.h"
+#include "batonstore/store/population.h"
 #include "batonstore/store/session.h"
 #include "batonstore/store/store_keys.h"
 
 namespace batonstore {
 
-// Stateless but for the keys, so thread-safe. `keys` must outlive it.
+// A question to a deferred index: whose sessions have this hash?
+struct IndexQuestion {
+  Table table = Table::kPublicKeys;
+  uint64_t hash = 0;
+  Alias from = {};  // only these and later ones
+  size_t most = 4;  // of the tail; where one hash has one session, it is enough
+
+  std::vector<Alias> newer = {};  // what the tail answers
+};
+
+// Stateless but for the keys and the tail, so thread-safe. Both must outlive it.
 class Indexes {
  public:
-  explicit Indexes(const StoreKeys& keys) : keys_(keys) {}
+  Indexes(const StoreKeys& keys, IndexTail& tail) : keys_(keys), tail_(tail) {}
 
-  // All index rows of one session, in the transaction that inserts or removes its record.
+  // All index entries of one session, in the transaction that inserts or removes its record.
   absl::Status Insert(Transaction& transaction, const SessionRecord& record) const;
   absl::Status Remove(Transaction& transaction, const SessionRecord& record) const;
 
-  // The one session that may have this public key. A candidate: the first 8 bytes of the key's
-  // SHA-256 are the same; compare the whole key with the record.
-  absl::StatusOr<std::optional<Alias>> FindPublicKey(Snapshot& snapshot,
-                                                     absl::string_view public_key) const;
+  // Counts a session out of its principal's and its database's population: in the transaction that
+  // ends it, or removes it live. Insert counts it in.
+  absl::Status CountOut(Transaction& transaction, const Session& session) const;
 
-  // Candidates for the principal's sessions with an alias of at least `from`, in the order of
-  // creation, until `visit` says false. Another principal may share the hash: compare the record's.
-  absl::Status ScanPrincipal(Snapshot& snapshot, absl::string_view principal, Alias from,
-                             absl::FunctionRef<bool(Alias)> visit) const;
+  // How many of a principal's or database's sessions are live, merged or not.
+  absl::StatusOr<Population> CountLive(Snapshot& snapshot, const Scope& scope) const;
 
-  // The same by the hash of the principal.
-  static absl::Status ScanPrincipalHash(Snapshot& snapshot, uint64_t hash, Alias from,
-                                        absl::FunctionRef<bool(Alias)> visit);
+  // Notes which is the oldest of them.
+  absl::Status RaiseOldest(Transaction& transaction, const Scope& scope, Alias oldest) const;
 
-  // The same for a database.
-  absl::Status ScanDatabase(Snapshot& snapshot, absl::string_view database, Alias from,
-                            absl::FunctionRef<bool(Alias)> visit) const;
+  // ---- Looking up. A candidate has the hash; compare the whole key with its record's. ----
 
-  // The session that may have been made by this request of this principal. A candidate: compare.
-  absl::StatusOr<std::optional<Alias>> FindIdempotencyKey(Snapshot& snapshot,
-                                                          absl::string_view principal,
-                                                          absl::string_view key) const;
+  IndexQuestion OfPublicKey(absl::string_view public_key) const;
+  IndexQuestion OfPrincipal(absl::string_view principal, Alias from, size_t most) const;
+  IndexQuestion OfDatabase(absl::string_view database, Alias from, size_t most) const;
+  IndexQuestion OfIdempotencyKey(absl::string_view principal, absl::string_view key) const;
+
+  // Has the tail answer. Who is not the writer does this before its snapshot begins.
+  void AskTail(IndexQuestion& question) const;
+
+  // Candidates in the order of creation, until `visit` says false. Where the tail had as many as
+  // were asked for, there may be more after them. REQUIRES: AskTail.
+  static absl::Status Answer(Snapshot& snapshot, const IndexQuestion& question,
+                             absl::FunctionRef<bool(Alias)> visit);
+
+  // Both, for the writer: all candidates.
+  absl::Status Scan(Transaction& transaction, IndexQuestion question,
+                    absl::FunctionRef<bool(Alias)> visit) const;
+
+  // Whether a session has that public key, or one of the same hash.
+  absl::StatusOr<bool> HasPublicKey(Transaction& transaction, absl::string_view public_key) const;
+
+  // Takes a session's idempotency key out, as when it moves to another.
+  absl::Status RemoveIdempotencyKey(Transaction& transaction, const SessionRecord& record) const;
+
+  // ---- Groups ----
 
   // The members that were linked to the group's first session, in the order of linking; the first
   // session itself is not among them.
@@ -67,9 +94,12 @@ class Indexes {
   absl::Status LeaveGroup(Transaction& transaction, Alias group, Alias member) const;
 
  private:
+  static absl::Status Remove(Transaction& transaction, IndexTail& tail, const IndexMark& mark,
+                             const IndexEntry& entry);
   absl::Status JoinGroup(Transaction& transaction, Alias group, Alias member) const;
 
   const StoreKeys& keys_;
+  IndexTail& tail_;
 };
 
 }  // namespace batonstore

@@ -42,6 +42,21 @@ struct TurnRules {
   OnReplay on_replay = OnReplay::kRefuse;
 };
 
+// How far the indexes by public key, principal, database and idempotency key lag behind:
+// index_entry.h. The newest sessions are found in memory; opening a store reads their records again,
+// at some 2 us a session. Nothing is lost or seen differently by any choice of these.
+struct IndexRules {
+  // When that many sessions are in memory, or that part of the store's sessions, if this is more,
+  // they begin to be merged; half as many come in while that is under way. So with 10,000,000
+  // sessions at most 470,000 are in memory: 70 MB, and one second of an opening.
+  uint64_t min_tail = 16'384;
+  uint64_t tail_share = 32;  // at least 1
+
+  // Entries that one commit merges, beside its own work: at least 1. A session has three of them or
+  // four.
+  uint64_t slice = 4'096;
+};
+
 inline constexpr size_t kMaxReplyBytes = size_t{1} << 20;
 
 struct Policy {
@@ -53,6 +68,8 @@ struct Policy {
   absl::Duration retention = absl::Hours(24 * 30);
 
   TurnRules turns = {};
+
+  IndexRules indexes = {};
 };
 
 }  // namespace batonstore

@@ -12,6 +12,7 @@
 #include "batonstore/crypto/random.h"
 #include "batonstore/crypto/secret_bytes.h"
 #include "batonstore/store/engine.h"
+#include "batonstore/store/index_tail.h"
 #include "batonstore/store/store_keys.h"
 
 namespace batonstore {
@@ -35,6 +36,7 @@ class Recovered {
 
   std::unique_ptr<Engine> engine;
   std::unique_ptr<StoreKeys> keys;
+  std::unique_ptr<IndexTail> tail;  // complete
   std::unique_ptr<Keyring> keyring;
   std::unique_ptr<StoreTime> time;
   SecretBytes key_encryption_key;

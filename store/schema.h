@@ -17,7 +17,7 @@ enum class Table : uint8_t {
   kSessions = 1,          // alias -> sealed record; in alias order also the log of creation
   kReservations = 2,      // alias -> sealed {epoch, deadline, intent}; only what is Reserved
   kGroups = 3,            // group alias, sequence -> alias; linked members only, not the first
-  kPublicKeys = 4,        // first 8 bytes of SHA-256(public key) -> alias
+  kPublicKeys = 4,        // first 8 bytes of SHA-256(public key), alias -> nothing
   kPrincipals = 5,        // hash of principal -> live count; hash of principal, alias -> nothing
   kDatabases = 6,         // hash of database -> live count; hash of database, alias -> nothing
   kTurns = 7,             // alias -> sealed {last used, generation, digest, reply, successor}
@@ -25,7 +25,7 @@ enum class Table : uint8_t {
   kAttributes = 9,        // alias -> sealed {version, sizes}; alias, field -> sealed value
   kRevoked = 10,          // hash of principal, last alias covered -> sealed mark of a RevokeAll
   kCompensations = 11,    // alias -> sealed {intent, ...} of a reservation that was removed
-  kIdempotencyKeys = 12,  // hash of {principal, idempotency key} -> alias
+  kIdempotencyKeys = 12,  // hash of {principal, idempotency key}, alias -> nothing
   kOutbox = 13,           // sequence -> sealed event; written only while there is a consumer
   kConsumers = 14,        // name of a consumer -> last sequence that it has acknowledged
 };
@@ -47,6 +47,17 @@ inline constexpr std::array<Table, 15> kAllTables = {Table::kMeta,
                                                      Table::kConsumers};
 
 constexpr size_t TableIndex(Table table) { return static_cast<size_t>(table); }
+
+// The indexes that lag behind: index_entry.h. What they hold follows from `sessions`.
+constexpr bool IsDeferred(Table table) {
+  return table == Table::kPublicKeys || table == Table::kPrincipals || table == Table::kDatabases ||
+         table == Table::kIdempotencyKeys;
+}
+
+// Those of them that also count the live sessions below each hash: population.h.
+constexpr bool CountsLive(Table table) {
+  return table == Table::kPrincipals || table == Table::kDatabases;
+}
 
 // The name of the table's database in the LMDB file.
 constexpr absl::string_view TableName(Table table) {
@@ -85,7 +96,8 @@ inline constexpr absl::string_view kTime = "time";             // us since 1970 
 inline constexpr absl::string_view kClosed = "closed";         // the epoch last closed in order
 inline constexpr absl::string_view kDataKey = "data_key";      // sealed: 32 bytes
 inline constexpr absl::string_view kKeyring = "keyring";       // sealed: crypto/keyring.h
-inline constexpr absl::string_view kRoot = "root";             // sums of all tables: root.h
+inline constexpr absl::string_view kRoot = "root";             // sums of the tables: root.h
+inline constexpr absl::string_view kIndexMark = "index_mark";  // index_entry.h
 }  // namespace meta
 
 }  // namespace batonstore

@@ -28,8 +28,13 @@ bool Matches(const ListFilter& filter, const Session& session) {
 }  // namespace
 
 SessionReader::SessionReader(Engine& engine, const StoreKeys& keys, const StoreTime& time,
-                             const Policy& policy)
-    : engine_(engine), keys_(keys), time_(time), table_(keys, policy) {}
+                             IndexTail& tail, Tail kind, const Policy& policy)
+    : engine_(engine),
+      keys_(keys),
+      time_(time),
+      table_(keys, tail, policy),
+      tail_(tail),
+      kind_(kind) {}
 
 absl::StatusOr<StoredSession> SessionReader::FindStored(Alias alias) const {
   BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
@@ -46,19 +51,38 @@ absl::StatusOr<Session> SessionReader::Find(Alias alias) const {
   return std::move(stored).Seen();
 }
 
-absl::StatusOr<Session> SessionReader::FindByPublicKey(absl::string_view public_key) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
-  BATONSTORE_ASSIGN_OR_RETURN(const std::optional<Alias> alias,
-                              table_.indexes().FindPublicKey(*snapshot, public_key));
-  if (alias.has_value()) {
-    const absl::Time now = time_.Now();
-    BATONSTORE_ASSIGN_OR_RETURN(StoredSession session, table_.GetNamed(*snapshot, *alias, now));
-    if (session.record.session.public_key == public_key) {
-      BATONSTORE_RETURN_IF_ERROR(CheckNotMoved(session, now));
-      return std::move(session).Seen();
-    }
+absl::StatusOr<std::unique_ptr<Snapshot>> SessionReader::ReadFor(IndexQuestion& question) const {
+  const Indexes& indexes = table_.indexes();
+  if (kind_ == Tail::kIsComplete) {
+    absl::Status usable = engine_.Usable();  // asks without a lock, as a forked child must
+    if (!usable.ok()) return usable;
+    indexes.AskTail(question);
+    return engine_.Read();
   }
-  return Refuse(Verdict::kNotFound, "no session has that public key");
+  BATONSTORE_ASSIGN_OR_RETURN(std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  BATONSTORE_RETURN_IF_ERROR(tail_.CatchUp(*snapshot, keys_));
+  indexes.AskTail(question);
+  return snapshot;
+}
+
+absl::StatusOr<Session> SessionReader::FindByPublicKey(absl::string_view public_key) const {
+  IndexQuestion question = table_.indexes().OfPublicKey(public_key);
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, ReadFor(question));
+  const absl::Time now = time_.Now();
+  absl::StatusOr<Session> found = Refuse(Verdict::kNotFound, "no session has that public key");
+  BATONSTORE_RETURN_IF_ERROR(Indexes::Answer(*snapshot, question, [&](Alias alias) {
+    absl::StatusOr<StoredSession> session = table_.GetNamed(*snapshot, alias, now);
+    if (session.ok() && session->record.session.public_key != public_key) return true;
+    absl::Status status = session.status();
+    if (status.ok()) status = CheckNotMoved(*session, now);
+    if (status.ok()) {
+      found = (*std::move(session)).Seen();
+    } else {
+      found = std::move(status);
+    }
+    return false;
+  }));
+  return found;
 }
 
 absl::StatusOr<ListPage> SessionReader::List(const ListFilter& filter, size_t page_size,
@@ -96,7 +120,15 @@ absl::StatusOr<uint64_t> SessionReader::Count(const ListFilter& filter) const {
 absl::StatusOr<std::optional<Alias>> SessionReader::Scan(
     const ListFilter& filter, Alias from, uint64_t& rows,
     absl::FunctionRef<bool(Session)> visit) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  const bool has_index = filter.principal.has_value() || filter.database.has_value();
+  IndexQuestion question;
+  if (filter.principal.has_value()) {
+    question = table_.indexes().OfPrincipal(*filter.principal, from, kRowsPerSnapshot);
+  } else if (filter.database.has_value()) {
+    question = table_.indexes().OfDatabase(*filter.database, from, kRowsPerSnapshot);
+  }
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
+                              has_index ? ReadFor(question) : engine_.Read());
   const absl::Time now = time_.Now();
   const uint64_t rows_at_end = rows - std::min(rows, kRowsPerSnapshot);
   std::optional<Alias> go_on;
@@ -111,19 +143,18 @@ absl::StatusOr<std::optional<Alias>> SessionReader::Scan(
     go_on = Alias(alias.value() + 1);
     return false;
   };
-  const auto look_at_alias = [&](Alias alias) {
-    return look_at(table_.GetNamed(*snapshot, alias, now));
-  };
-  const Indexes& indexes = table_.indexes();
   BATONSTORE_RETURN_IF_ERROR(
-      filter.principal.has_value()
-          ? indexes.ScanPrincipal(*snapshot, *filter.principal, from, look_at_alias)
-      : filter.database.has_value()
-          ? indexes.ScanDatabase(*snapshot, *filter.database, from, look_at_alias)
-          : ScanSessions(*snapshot, keys_, from, [&](SessionRecord record) {
-              return look_at(table_.Complete(*snapshot, std::move(record), now));
-            }));
+      has_index ? Indexes::Answer(*snapshot, question,
+                                  [&](Alias alias) {
+                                    return look_at(table_.GetNamed(*snapshot, alias, now));
+                                  })
+                : ScanSessions(*snapshot, keys_, from, [&](SessionRecord record) {
+                    return look_at(table_.Complete(*snapshot, std::move(record), now));
+                  }));
   BATONSTORE_RETURN_IF_ERROR(broken);
+  if (!go_on.has_value() && question.newer.size() == kRowsPerSnapshot) {
+    go_on = Alias(question.newer.back().value() + 1);
+  }
   return go_on;
 }
 

@@ -6,6 +6,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -16,6 +17,8 @@
 #include "batonstore/base/clock.h"
 #include "batonstore/store/attributes.h"
 #include "batonstore/store/engine.h"
+#include "batonstore/store/index_tail.h"
+#include "batonstore/store/indexes.h"
 #include "batonstore/store/policy.h"
 #include "batonstore/store/session.h"
 #include "batonstore/store/session_table.h"
@@ -29,9 +32,13 @@ namespace batonstore {
 // throws std::bad_alloc.
 class SessionReader {
  public:
+  // Whether the tail has the entries of all sessions by itself, as that of the process that writes,
+  // or has to be caught up for each question.
+  enum class Tail : uint8_t { kIsComplete, kLagsBehind };
+
   // All must outlive the reader.
-  SessionReader(Engine& engine, const StoreKeys& keys, const StoreTime& time,
-                const Policy& policy = {});
+  SessionReader(Engine& engine, const StoreKeys& keys, const StoreTime& time, IndexTail& tail,
+                Tail kind, const Policy& policy = {});
   SessionReader(const SessionReader&) = delete;
   SessionReader& operator=(const SessionReader&) = delete;
 
@@ -90,11 +97,17 @@ class SessionReader {
   const SessionTable table_;
 
  private:
+  // Has the tail answer the question, and begins the snapshot of which to ask the rest.
+  absl::StatusOr<std::unique_ptr<Snapshot>> ReadFor(IndexQuestion& question) const;
+
   // Gives `visit` what matches, from an alias on, until it says false; where to go on then, nothing
   // at the end. Each session that it looks at is taken off `rows`, and it stops at 0, or sooner, so
   // that its snapshot does not grow old.
   absl::StatusOr<std::optional<Alias>> Scan(const ListFilter& filter, Alias from, uint64_t& rows,
                                             absl::FunctionRef<bool(Session)> visit) const;
+
+  IndexTail& tail_;
+  const Tail kind_;
 };
 
 }  // namespace batonstore

@@ -40,13 +40,16 @@ bool IsLegalShift(State from, State to) {
 }  // namespace
 
 SessionStore::SessionStore(Recovered recovered, KeyPairSource& key_pairs, const Policy& policy)
-    : SessionReader(*recovered.engine, *recovered.keys, *recovered.time, policy),
+    : SessionReader(*recovered.engine, *recovered.keys, *recovered.time, *recovered.tail,
+                    Tail::kIsComplete, policy),
       recovered_(std::move(recovered)),
       key_pairs_(key_pairs),
       pid_(getpid()),
+      index_merge_(*recovered_.tail, policy.indexes),
       committer_(std::make_unique<GroupCommitter>(
           *recovered_.engine,
-          [this](Transaction& transaction) { return EndOfBatch(transaction); })),
+          [this](Transaction& transaction) { return EndOfBatch(transaction); },
+          &index_merge_)),
       events_(*committer_, engine_, keys_),
       keyring_(recovered_.keyring.get()) {}
 
@@ -217,12 +220,13 @@ absl::StatusOr<std::optional<Session>> SessionStore::CycleIn(Transaction& transa
   const absl::Time now = time_.Now();
   BATONSTORE_ASSIGN_OR_RETURN(StoredSession old, table_.Get(transaction, alias, now));
   BATONSTORE_RETURN_IF_ERROR(CheckUsable(old, now));
-  BATONSTORE_ASSIGN_OR_RETURN(const bool key_is_taken, table_.KeyIsTaken(transaction, fresh));
+  BATONSTORE_ASSIGN_OR_RETURN(const bool key_is_taken, table_.indexes().HasPublicKey(transaction, fresh.session.public_key));
   if (key_is_taken) return std::nullopt;
 
   std::string public_key = std::move(fresh.session.public_key);
   fresh.session = old.record.session;
   fresh.session.public_key = std::move(public_key);
+  BATONSTORE_RETURN_IF_ERROR(table_.indexes().RemoveIdempotencyKey(transaction, old.record));
   fresh.idempotency_key = std::exchange(old.record.idempotency_key, "");
   BATONSTORE_RETURN_IF_ERROR(table_.TakeAlias(transaction, fresh, now));
   const Session& stored = old.record.session;

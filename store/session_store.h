@@ -34,6 +34,7 @@
 #include "batonstore/store/busy_sessions.h"
 #include "batonstore/store/event_log.h"
 #include "batonstore/store/group_committer.h"
+#include "batonstore/store/index_merge.h"
 #include "batonstore/store/policy.h"
 #include "batonstore/store/recovered.h"
 #include "batonstore/store/session_reader.h"
@@ -310,6 +311,7 @@ class SessionStore : public SessionReader, private StreamHost {
   KeyPairSource& key_pairs_;
   const pid_t pid_;
 
+  IndexMerge index_merge_;  // the committer's
   std::unique_ptr<GroupCommitter> committer_;
   EventLog events_;
   BusySessions busy_;

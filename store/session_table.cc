@@ -165,13 +165,6 @@ absl::StatusOr<TurnRecord> SessionTable::TurnOf(Snapshot& snapshot,
   return std::move(turn).value_or(TurnRecord());
 }
 
-absl::StatusOr<bool> SessionTable::KeyIsTaken(Snapshot& snapshot,
-                                              const SessionRecord& record) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const std::optional<Alias> holder,
-                              indexes_.FindPublicKey(snapshot, record.session.public_key));
-  return holder.has_value();
-}
-
 absl::Status SessionTable::TakeAlias(Transaction& transaction, SessionRecord& record,
                                      absl::Time now) const {
   Session& session = record.session;
@@ -204,7 +197,7 @@ absl::StatusOr<Session> SessionTable::Insert(Transaction& transaction, const Ses
   }
   BATONSTORE_RETURN_IF_ERROR(PutSession(transaction, keys_, record));
   BATONSTORE_RETURN_IF_ERROR(indexes_.Insert(transaction, record));
-  BATONSTORE_RETURN_IF_ERROR(CountIn(transaction, keys_, session));
+  BATONSTORE_RETURN_IF_ERROR(CountIn(transaction, StoreScope(), 1, session.alias));
   BATONSTORE_RETURN_IF_ERROR(PutExpiry(transaction, {due, session.alias}));
   BATONSTORE_RETURN_IF_ERROR(
       Tell(transaction, reservation.has_value() ? EventType::kReserved : EventType::kCreated,
@@ -248,7 +241,7 @@ absl::Status SessionTable::End(Transaction& transaction, StoredSession& session,
   BATONSTORE_RETURN_IF_ERROR(DeleteExpiry(transaction, {session.due, session.alias()}));
   BATONSTORE_RETURN_IF_ERROR(PutExpiry(transaction, {at + policy_.retention, session.alias()}));
   BATONSTORE_RETURN_IF_ERROR(DropAttributes(transaction, session.alias()).status());
-  BATONSTORE_RETURN_IF_ERROR(CountOut(transaction, keys_, stored));
+  BATONSTORE_RETURN_IF_ERROR(CountOut(transaction, stored));
   stored.state = session.state = to;
   session.record.ended_at = session.deadline = at;
   session.record.sealed_private_key.clear();
@@ -268,13 +261,18 @@ absl::Status SessionTable::RemoveReservation(Transaction& transaction, const Sto
       transaction.Delete(Table::kReservations, session.alias().ToKey()).status());
   BATONSTORE_RETURN_IF_ERROR(DeleteExpiry(transaction, {session.due, session.alias()}));
   BATONSTORE_RETURN_IF_ERROR(DropAttributes(transaction, session.alias()).status());
-  BATONSTORE_RETURN_IF_ERROR(CountOut(transaction, keys_, session.record.session));
+  BATONSTORE_RETURN_IF_ERROR(CountOut(transaction, session.record.session));
   return RemoveRows(transaction, session, now);
 }
 
 absl::Status SessionTable::RemoveEnded(Transaction& transaction, const StoredSession& session,
                                        absl::Time now) const {
   return RemoveRows(transaction, session, now);
+}
+
+absl::Status SessionTable::CountOut(Transaction& transaction, const Session& session) const {
+  BATONSTORE_RETURN_IF_ERROR(indexes_.CountOut(transaction, session));
+  return batonstore::CountOut(transaction, StoreScope());
 }
 
 absl::Status SessionTable::RemoveRows(Transaction& transaction, const StoredSession& session,

@@ -15,6 +15,7 @@
 #include "batonstore/store/codec.h"
 #include "batonstore/store/engine.h"
 #include "batonstore/store/event.h"
+#include "batonstore/store/index_tail.h"
 #include "batonstore/store/indexes.h"
 #include "batonstore/store/policy.h"
 #include "batonstore/store/session.h"
@@ -56,11 +57,11 @@ absl::Status CheckNotMoved(const StoredSession& session, absl::Time now);
 // written down: SessionSpec::idle_timeout.
 bool IsWorthTouching(const StoredSession& session, absl::Time now);
 
-// Stateless but for keys and rules, so thread-safe. `keys` must outlive it.
+// Stateless but for keys, tail and rules, so thread-safe. `keys` and `tail` must outlive it.
 class SessionTable {
  public:
-  explicit SessionTable(const StoreKeys& keys, const Policy& policy = {})
-      : keys_(keys), policy_(policy), indexes_(keys) {}
+  SessionTable(const StoreKeys& keys, IndexTail& tail, const Policy& policy = {})
+      : keys_(keys), policy_(policy), indexes_(keys, tail) {}
 
   // ---- Reading ----
 
@@ -84,9 +85,6 @@ class SessionTable {
 
   // How far the session's baton has rotated: its row of `turns`, or, without one, not yet.
   absl::StatusOr<TurnRecord> TurnOf(Snapshot& snapshot, const StoredSession& session) const;
-
-  // Whether another session has the record's key pair.
-  absl::StatusOr<bool> KeyIsTaken(Snapshot& snapshot, const SessionRecord& record) const;
 
   // ---- Writing. `now` is the moment of the change; events are written as it says. ----
 
@@ -140,6 +138,7 @@ class SessionTable {
 
  private:
   absl::Status CompleteInto(Snapshot& snapshot, absl::Time now, StoredSession& stored) const;
+  absl::Status CountOut(Transaction& transaction, const Session& session) const;
   absl::Status RemoveRows(Transaction& transaction, const StoredSession& session,
                           absl::Time now) const;
   absl::Status Compensate(Transaction& transaction, const StoredSession& session,

@@ -73,8 +73,9 @@ class Piece {
     uint64_t passed = 0;
     absl::Status broken;
     std::vector<StoredSession> covered;
-    BATONSTORE_RETURN_IF_ERROR(table_.indexes().ScanPrincipalHash(
-        transaction_, revocation.principal, Alias(revocation.record.done.value() + 1),
+    BATONSTORE_RETURN_IF_ERROR(table_.indexes().Scan(
+        transaction_,
+        {Table::kPrincipals, revocation.principal, Alias(revocation.record.done.value() + 1)},
         [&](Alias alias) {
           if (alias > revocation.covered) return false;
           done = covered.size() < sessions_ && passed < kSweepRows;
