@@ -55,6 +55,7 @@ absl::StatusOr<bool> IndexMerge::Begin(Transaction& transaction) {
   // Before the slice: one that fails is not tried again by the next commit already.
   due_at_ = added + std::max<uint64_t>(rules_.slice / (kPace * kEntriesOfASession), 1);
   BATONSTORE_RETURN_IF_ERROR(MergeSlice(transaction, mark, rules_.slice));
+  if (!mark.IsMerging()) due_at_ = added + 1;
   return true;
 }
 

@@ -448,6 +448,102 @@ TEST_F(GroupCommitterTest, UnknownOutcomeOfOneHalfDoesNotTakeBackTheOther) {
   EXPECT_THAT(Keys(), ElementsAre("1", "2"));
 }
 
+// What goes along.
+
+// Puts a key of its own into each transaction, until it is told that one was committed.
+class Companion final : public GroupCommitter::Companion {
+ public:
+  absl::StatusOr<bool> Begin(Transaction& transaction) override {
+    ++begun;
+    if (has_committed) return false;
+    const absl::Status put = transaction.Put(Table::kSessions, "companion", "value");
+    if (!put.ok()) return put;
+    if (refuses) return Refusal();
+    return true;
+  }
+  void End(bool committed) noexcept override {
+    ++ended;
+    has_committed = has_committed || committed;
+  }
+
+  int begun = 0;
+  int ended = 0;
+  bool has_committed = false;
+  bool refuses = false;
+};
+
+class CompanionTest : public GroupCommitterTest {
+ protected:
+  Companion companion_;
+  GroupCommitter accompanied_{engine_, &NoEpilogue, &companion_};
+};
+
+TEST_F(CompanionTest, WritesFirstInTheTransactionOfTheOperations) {
+  EXPECT_THAT(accompanied_.Run([](Transaction& transaction) {
+    EXPECT_TRUE((*transaction.Get(Table::kSessions, "companion")).has_value());
+    return transaction.Put(Table::kSessions, "key", "value");
+  }),
+              IsOk());
+  EXPECT_THAT(Keys(), ElementsAre("companion", "key"));
+  EXPECT_EQ(commits_, 1);
+  EXPECT_THAT(accompanied_.Run(Put("later")), IsOk());
+  EXPECT_EQ(companion_.begun, 2);
+  EXPECT_EQ(companion_.ended, 2);
+}
+
+TEST_F(CompanionTest, WhatItWroteIsCommittedThoughTheOperationsWriteNothing) {
+  EXPECT_THAT(accompanied_.Run([](Transaction&) { return Refusal(); }),
+              HasVerdict(Verdict::kExists));
+  EXPECT_THAT(Keys(), ElementsAre("companion"));
+  EXPECT_TRUE(companion_.has_committed);
+}
+
+TEST_F(CompanionTest, IsToldOfEachTransactionWhetherItWasCommitted) {
+  EXPECT_THAT(accompanied_.Run([this](Transaction& transaction) {
+    EXPECT_EQ(companion_.begun, companion_.ended + 1);
+    absl::Status put = transaction.Put(Table::kSessions, "key", "value");
+    return put.ok() ? Refusal() : put;
+  }),
+              HasVerdict(Verdict::kExists));
+  EXPECT_EQ(companion_.begun, 2) << "the batch was run again without the offender";
+  EXPECT_EQ(companion_.ended, 2);
+  EXPECT_TRUE(companion_.has_committed);
+  EXPECT_THAT(Keys(), ElementsAre("companion"));
+}
+
+TEST_F(CompanionTest, ItsFailureIsNobodysRefusal) {
+  companion_.refuses = true;
+  EXPECT_THAT(accompanied_.Run(Put("key")), IsOk());
+  EXPECT_THAT(Keys(), ElementsAre("key"));
+  EXPECT_EQ(companion_.begun, 1);
+  EXPECT_EQ(companion_.ended, 2) << "without it, in the end";
+}
+
+TEST_F(CompanionTest, WhereThereIsNoRoomForItTheOperationsGoWithoutIt) {
+  for (const Fault fault :
+       {Fault::kMapFull, Fault::kTooBig, Fault::kNoMemory, Fault::kDiskFull, Fault::kFailed}) {
+    for (const Step at : {Step::kPut, Step::kCommit}) {
+      companion_.has_committed = false;
+      bool has_failed = false;
+      script_ = [&](Step step) {
+        return step != at || std::exchange(has_failed, true) ? Fault::kNone : fault;
+      };
+      const int begun_before = companion_.begun;
+      EXPECT_THAT(accompanied_.Run(Put("key")), IsOk()) << static_cast<int>(fault);
+      EXPECT_TRUE(has_failed);
+      EXPECT_EQ(companion_.begun, begun_before + 1);
+      EXPECT_THAT(Keys(), ElementsAre("key"));
+    }
+  }
+}
+
+TEST_F(CompanionTest, UnknownOutcomeIsNotCommitted) {
+  script_ = [](Step step) { return step == Step::kCommit ? Fault::kUnknown : Fault::kNone; };
+  EXPECT_THAT(accompanied_.Run(Put("key")), HasVerdict(Verdict::kPoisoned));
+  EXPECT_FALSE(companion_.has_committed);
+  EXPECT_EQ(companion_.ended, 1);
+}
+
 // Order.
 
 TEST_F(GroupCommitterTest, NobodyIsAnsweredBeforeTheCommit) {

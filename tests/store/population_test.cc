@@ -1,9 +1,10 @@
-// How many are live, in the three scopes that each session belongs to.
+// How many are live, in each of the scopes that a session belongs to.
 
 #include "batonstore/store/population.h"
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "batonstore/store/number.h"
 #include "gmock/gmock.h"
@@ -19,21 +20,15 @@ using ::testing::IsEmpty;
 using testing::IsOk;
 using testing::MemoryTables;
 
-Session SessionOf(uint64_t alias, const std::string& principal, const std::string& database) {
-  Session session;
-  session.alias = Alias(alias);
-  session.principal = principal;
-  session.database = database;
-  return session;
-}
-
 class PopulationTest : public MemoryTables {
  protected:
-  void In(const Session& session) {
-    Write([&](Transaction& transaction) { return CountIn(transaction, keys_, session); });
+  void In(const Scope& scope, uint64_t sessions, uint64_t oldest) {
+    Write([&](Transaction& transaction) {
+      return CountIn(transaction, scope, sessions, Alias(oldest));
+    });
   }
-  void Out(const Session& session) {
-    Write([&](Transaction& transaction) { return CountOut(transaction, keys_, session); });
+  void Out(const Scope& scope) {
+    Write([&](Transaction& transaction) { return CountOut(transaction, scope); });
   }
 
   Population Of(const Scope& scope) {
@@ -41,13 +36,10 @@ class PopulationTest : public MemoryTables {
     EXPECT_THAT(population, IsOk());
     return population.value_or(Population());
   }
-  uint64_t LiveOfPrincipal(const std::string& principal) {
-    return Of(PrincipalScope(keys_, principal)).live;
-  }
-  uint64_t LiveOnDatabase(const std::string& database) {
-    return Of(DatabaseScope(keys_, database)).live;
-  }
-  uint64_t Live() { return Of(StoreScope()).live; }
+
+  const Scope alice_ = PrincipalScope(keys_, "alice");
+  const std::vector<Scope> scopes_ = {StoreScope(), alice_, PrincipalScope(keys_, "bob"),
+                                      DatabaseScope(keys_, "alice")};
 };
 
 TEST_F(PopulationTest, NobodyLivesInAScopeWithoutARow) {
@@ -58,46 +50,38 @@ TEST_F(PopulationTest, NobodyLivesInAScopeWithoutARow) {
   }
 }
 
-TEST_F(PopulationTest, SessionCountsForItsPrincipalItsDatabaseAndTheStoreAndForNoOther) {
-  In(SessionOf(1, "alice", "main"));
-  In(SessionOf(2, "alice", "other"));
-  In(SessionOf(3, "bob", "main"));
-  EXPECT_EQ(LiveOfPrincipal("alice"), 2u);
-  EXPECT_EQ(LiveOfPrincipal("bob"), 1u);
-  EXPECT_EQ(LiveOfPrincipal("main"), 0u);
-  EXPECT_EQ(LiveOnDatabase("main"), 2u);
-  EXPECT_EQ(LiveOnDatabase("other"), 1u);
-  EXPECT_EQ(LiveOnDatabase("alice"), 0u);
-  EXPECT_EQ(Live(), 3u);
-
-  Out(SessionOf(1, "alice", "main"));
-  EXPECT_EQ(LiveOfPrincipal("alice"), 1u);
-  EXPECT_EQ(LiveOfPrincipal("bob"), 1u);
-  EXPECT_EQ(LiveOnDatabase("main"), 1u);
-  EXPECT_EQ(LiveOnDatabase("other"), 1u);
-  EXPECT_EQ(Live(), 2u);
+TEST_F(PopulationTest, EachScopeCountsForItself) {
+  for (size_t i = 0; i < scopes_.size(); ++i) In(scopes_[i], i + 1, 10 * i);
+  for (size_t i = 0; i < scopes_.size(); ++i) {
+    EXPECT_EQ(Of(scopes_[i]).live, i + 1);
+    EXPECT_EQ(Of(scopes_[i]).oldest, Alias(10 * i));
+  }
+  In(alice_, 3, 99);
+  EXPECT_EQ(Of(alice_).live, 5u);
+  Out(alice_);
+  EXPECT_EQ(Of(alice_).live, 4u);
+  EXPECT_EQ(Of(StoreScope()).live, 1u);
 }
 
 TEST_F(PopulationTest, LastOneOutLeavesNoRow) {
-  In(SessionOf(1, "alice", "main"));
-  In(SessionOf(2, "", ""));
-  Out(SessionOf(1, "alice", "main"));
-  Out(SessionOf(2, "", ""));
+  for (const Scope& scope : scopes_) {
+    In(scope, 2, 1);
+    Out(scope);
+    Out(scope);
+  }
   for (const auto& table : engine_.Committed()) EXPECT_THAT(table, IsEmpty());
 }
 
 // Aliases only rise: whoever comes in later is younger.
 TEST_F(PopulationTest, NoLiveSessionIsOlderThanTheOldest) {
-  const Scope alice = PrincipalScope(keys_, "alice");
-  In(SessionOf(5, "alice", "main"));
-  In(SessionOf(7, "alice", "main"));
-  EXPECT_EQ(Of(alice).oldest, Alias(5));
-  EXPECT_EQ(Of(StoreScope()).oldest, Alias(5));
-  Out(SessionOf(5, "alice", "main"));
-  EXPECT_LE(Of(alice).oldest, Alias(7));
-  Out(SessionOf(7, "alice", "main"));
-  In(SessionOf(9, "alice", "main"));
-  EXPECT_EQ(Of(alice).oldest, Alias(9)) << "those before are all gone";
+  In(alice_, 1, 5);
+  In(alice_, 1, 7);
+  EXPECT_EQ(Of(alice_).oldest, Alias(5));
+  Out(alice_);
+  EXPECT_LE(Of(alice_).oldest, Alias(7));
+  Out(alice_);
+  In(alice_, 1, 9);
+  EXPECT_EQ(Of(alice_).oldest, Alias(9)) << "those before are all gone";
 }
 
 TEST_F(PopulationTest, PopulationReadsBackAsItWasPut) {
@@ -113,37 +97,31 @@ TEST_F(PopulationTest, PopulationReadsBackAsItWasPut) {
 
 TEST_F(PopulationTest, RowThatIsMisshapenIsCorruptForEveryCall) {
   for (const size_t size : {0, 1, 7, 8, 15, 17}) {
-    for (const Scope& scope :
-         {StoreScope(), PrincipalScope(keys_, "alice"), DatabaseScope(keys_, "main")}) {
+    for (const Scope& scope : scopes_) {
       const std::string row(size, '\1');
-      Put(scope.table, scope.key, row);
+      Put(scope.table, scope.Key(), row);
       EXPECT_THAT(GetPopulation(*Read(), scope), HasVerdict(Verdict::kCorrupt)) << size;
-      const Session session = SessionOf(1, "alice", "main");
       EXPECT_THAT(
-          Try([&](Transaction& transaction) { return CountIn(transaction, keys_, session); }),
+          Try([&](Transaction& transaction) { return CountIn(transaction, scope, 1, Alias(1)); }),
           HasVerdict(Verdict::kCorrupt));
-      EXPECT_THAT(
-          Try([&](Transaction& transaction) { return CountOut(transaction, keys_, session); }),
-          HasVerdict(Verdict::kCorrupt));
-      Write([&](Transaction& transaction) {
-        return transaction.Delete(scope.table, scope.key).status();
-      });
+      EXPECT_THAT(Try([&](Transaction& transaction) { return CountOut(transaction, scope); }),
+                  HasVerdict(Verdict::kCorrupt));
     }
   }
 }
 
 TEST_F(PopulationTest, NobodyCannotBecomeFewer) {
-  EXPECT_THAT(Try([&](Transaction& transaction) {
-                return CountOut(transaction, keys_, SessionOf(1, "alice", "main"));
-              }),
-              HasVerdict(Verdict::kCorrupt));
+  for (const Scope& scope : scopes_) {
+    EXPECT_THAT(Try([&](Transaction& transaction) { return CountOut(transaction, scope); }),
+                HasVerdict(Verdict::kCorrupt));
+  }
 }
 
 // They lie in one table; what tells them apart is the length of the key.
 TEST_F(PopulationTest, RowOfAPopulationIsNoRowOfAnIndex) {
-  EXPECT_EQ(PrincipalScope(keys_, "alice").key, EncodeNumber(keys_.HashPrincipal("alice")));
-  EXPECT_EQ(DatabaseScope(keys_, "main").key, EncodeNumber(keys_.HashDatabase("main")));
-  EXPECT_EQ(StoreScope().key, meta::kLive);
+  EXPECT_EQ(PrincipalScope(keys_, "alice").Key(), EncodeNumber(keys_.HashPrincipal("alice")));
+  EXPECT_EQ(DatabaseScope(keys_, "main").Key(), EncodeNumber(keys_.HashDatabase("main")));
+  EXPECT_EQ(StoreScope().Key(), meta::kLive);
 }
 
 }  // namespace

@@ -11,6 +11,8 @@
 #include <utility>
 #include <vector>
 
+#include "batonstore/store/index_merge.h"
+#include "batonstore/store/index_tail.h"
 #include "batonstore/store/indexes.h"
 #include "batonstore/store/number.h"
 #include "batonstore/store/rows.h"
@@ -118,7 +120,8 @@ class SessionReaderTest : public ::testing::Test {
   std::vector<Alias> Import(size_t count) {
     std::vector<Alias> aliases;
     const recovery::Identity identity = store_.Identity();
-    const Indexes indexes(*identity.keys);
+    IndexTail tail;
+    const Indexes indexes(*identity.keys, tail);
     store_.Tamper([&](Transaction& transaction) {
       absl::Status put;
       for (size_t i = 0; i < count && put.ok(); ++i) {
@@ -134,13 +137,31 @@ class SessionReaderTest : public ::testing::Test {
         put = PutSession(transaction, *identity.keys, record);
         put.Update(indexes.Insert(transaction, record));
       }
+      put.Update(PutMetaNumber(transaction, meta::kLastAlias, count));
+      put.Update(IndexMerge(tail, IndexRules()).MergeAll(transaction));
       return put;
     });
     return aliases;
   }
 
-  MemoryStore store_;
+  // Every commit first merges what the one before has left in the tail of the indexes.
+  MemoryStore store_{SystemKeyPairs(), Policy{.indexes = {.min_tail = 1}}};
 };
+
+TEST(SessionReaderTailTest, ListGoesOnBeyondWhatOneSnapshotLooksAt) {
+  MemoryStore store;
+  std::vector<Alias> all;
+  for (int i = 0; i < 1024 + 3; ++i) {
+    const absl::StatusOr<Session> session = store->ReserveAndCreate(LastingSpec());
+    ASSERT_THAT(session, IsOk());
+    all.push_back(session->alias);
+  }
+  for (const ListFilter& filter : {ListFilter{.principal = LastingSpec().principal},
+                                   ListFilter{.database = LastingSpec().database}}) {
+    EXPECT_EQ(ListAll(*store, filter, kMaxPageSize), all);
+    EXPECT_EQ(store->Count(filter).value_or(0), all.size());
+  }
+}
 
 TEST_F(SessionReaderTest, ListGoesOnBeyondWhatOneSnapshotLooksAt) {
   const std::vector<Alias> all = Import(2 * 1024 + 3);
@@ -316,6 +337,7 @@ TEST_F(DamageTest, IndexThatNamesASessionThatIsGoneIsCorrupt) {
   SessionSpec spec = LastingSpec();
   spec.group = first.alias;
   const Session linked = Add(spec);
+  Add();
   store_.Tamper([&](Transaction& transaction) {
     return transaction.Delete(Table::kSessions, linked.alias.ToKey()).status();
   });

@@ -10,7 +10,6 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
-#include "batonstore/crypto/hash.h"
 #include "batonstore/store/attribute_rows.h"
 #include "batonstore/store/number.h"
 #include "batonstore/store/outbox.h"
@@ -34,6 +33,7 @@ using ::testing::IsEmpty;
 using testing::IsOk;
 using testing::MemoryTables;
 using ::testing::UnorderedElementsAre;
+using ::testing::UnorderedElementsAreArray;
 
 const absl::Time kNoon = absl::FromUnixSeconds(1'800'000'000);
 constexpr absl::Duration kRetention = absl::Hours(24);
@@ -65,6 +65,7 @@ std::vector<std::string> Difference(const MemoryEngine::Rows& before,
 class SessionTableTest : public MemoryTables {
  protected:
   void SetUp() override {
+    MakeIndexMark();
     Write([](Transaction& transaction) {
       return PutMetaNumber(transaction, meta::kLastAlias, Alias::FirstAt(kNoon).value() - 1);
     });
@@ -200,12 +201,8 @@ class SessionTableTest : public MemoryTables {
   static std::string ExpiryKey(absl::Time at, Alias alias) {
     return EncodeNumber(EncodeTime(at)) + alias.ToKey();
   }
-  static std::string PublicKeyKey(absl::string_view key) { return Sha256(key).substr(0, 8); }
-  std::string PrincipalKey() { return PrincipalScope(keys_, "alice").key; }
-  std::string DatabaseKey() { return DatabaseScope(keys_, "main").key; }
-  std::string IdempotencyKey(absl::string_view key) {
-    return EncodeNumber(keys_.HashIdempotencyKey("alice", key));
-  }
+  std::string PrincipalKey() { return PrincipalScope(keys_, "alice").Key(); }
+  std::string DatabaseKey() { return DatabaseScope(keys_, "main").Key(); }
 
   static std::string Added(Table table, absl::string_view key) { return Row('+', table, key); }
   static std::string Changed(Table table, absl::string_view key) { return Row('~', table, key); }
@@ -213,26 +210,41 @@ class SessionTableTest : public MemoryTables {
 
   absl::Time now_ = kNoon;
   uint64_t told_ = 0;
-  SessionTable table_{keys_, Policy{.retention = kRetention}};
+  SessionTable table_{keys_, tail_, Policy{.retention = kRetention}};
 };
 
 // ---- Insert ----
 
-TEST_F(SessionTableTest, FirstSessionWritesItsRecordItsIndexesAndThePopulations) {
+TEST_F(SessionTableTest, FirstSessionWritesItsRecordAndTheStoresPopulation) {
   SessionRecord record = Created();
   TakeAlias(record);
-  const std::string key = record.session.alias.ToKey();
-  EXPECT_THAT(
-      RowsWrittenBy([&](Transaction& transaction) {
-        InsertIn(transaction, record, std::nullopt);
-        return absl::OkStatus();
-      }),
-      UnorderedElementsAre(
-          Added(Table::kSessions, key), Added(Table::kPublicKeys, PublicKeyKey("public key")),
-          Added(Table::kPrincipals, PrincipalKey()),
-          Added(Table::kPrincipals, PrincipalKey() + key), Added(Table::kDatabases, DatabaseKey()),
-          Added(Table::kDatabases, DatabaseKey() + key), Added(Table::kMeta, meta::kLive)))
-      << "one that never ends has no row in expiries";
+  EXPECT_THAT(RowsWrittenBy([&](Transaction& transaction) {
+                InsertIn(transaction, record, std::nullopt);
+                return absl::OkStatus();
+              }),
+              UnorderedElementsAre(Added(Table::kSessions, record.session.alias.ToKey()),
+                                   Added(Table::kMeta, meta::kLive)))
+      << "one that never ends has no row in expiries, and no index changes yet";
+  EXPECT_EQ(tail_.sessions(), 1u);
+}
+
+TEST_F(SessionTableTest, EntriesOfTheIndexesAreWrittenWhenTheTailIsMerged) {
+  SessionRecord record = Created();
+  record.idempotency_key = "request";
+  const Alias alias = Insert(record);
+  record.session.alias = alias;
+  std::vector<std::string> expected = {Added(Table::kPrincipals, PrincipalKey()),
+                                       Added(Table::kDatabases, DatabaseKey()),
+                                       Changed(Table::kMeta, meta::kIndexMark)};
+  for (const IndexEntry& entry : EntriesOf(keys_, record)) {
+    expected.push_back(Added(entry.table, entry.Key()));
+  }
+  EXPECT_EQ(expected.size(), 7u);
+  EXPECT_THAT(RowsWrittenBy([&](Transaction& transaction) {
+                return IndexMerge(tail_, IndexRules()).MergeAll(transaction);
+              }),
+              UnorderedElementsAreArray(expected));
+  EXPECT_EQ(tail_.sessions(), 0u);
 }
 
 TEST_F(SessionTableTest, SessionWithEverythingHasARowForEachOfIt) {
@@ -255,13 +267,7 @@ TEST_F(SessionTableTest, SessionWithEverythingHasARowForEachOfIt) {
               }),
               UnorderedElementsAre(Added(Table::kSessions, key), Added(Table::kTurns, key),
                                    Added(Table::kExpiries, ExpiryKey(now_ + absl::Hours(1), alias)),
-                                   Added(Table::kPublicKeys, PublicKeyKey("public key")),
-                                   Added(Table::kPrincipals, PrincipalKey() + key),
-                                   Added(Table::kDatabases, DatabaseKey() + key),
                                    Added(Table::kGroups, group.ToKey() + EncodeNumber(1)),
-                                   Added(Table::kIdempotencyKeys, IdempotencyKey("request")),
-                                   Changed(Table::kPrincipals, PrincipalKey()),
-                                   Changed(Table::kDatabases, DatabaseKey()),
                                    Changed(Table::kMeta, meta::kLive)));
 }
 
@@ -284,11 +290,7 @@ TEST_F(SessionTableTest, ReservationHasItsOwnRowAndDeadlineAndNoTurn) {
               UnorderedElementsAre(
                   Added(Table::kSessions, key), Added(Table::kReservations, key),
                   Added(Table::kExpiries, ExpiryKey(now_ + absl::Minutes(10), alias)),
-                  Added(Table::kPublicKeys, PublicKeyKey("another")),
-                  Added(Table::kPrincipals, PrincipalKey() + key),
-                  Added(Table::kDatabases, DatabaseKey() + key),
-                  Changed(Table::kPrincipals, PrincipalKey()),
-                  Changed(Table::kDatabases, DatabaseKey()), Changed(Table::kMeta, meta::kLive)));
+                  Changed(Table::kMeta, meta::kLive)));
 }
 
 TEST_F(SessionTableTest, DeadlineIsTheEarliestOfAllThatEndASession) {
@@ -335,17 +337,28 @@ TEST_F(SessionTableTest, AliasIsTakenOnceAndForEver) {
 
 TEST_F(SessionTableTest, KeyPairIsTakenWhileARecordHasIt) {
   SessionRecord record = Created();
-  EXPECT_FALSE(*table_.KeyIsTaken(*Read(), record));
+  const auto is_taken = [&] {
+    bool taken = false;
+    EXPECT_THAT(Try([&](Transaction& transaction) -> absl::Status {
+                  const absl::StatusOr<bool> answer =
+                      table_.indexes().HasPublicKey(transaction, record.session.public_key);
+                  taken = answer.value_or(false);
+                  return answer.status();
+                }),
+                IsOk());
+    return taken;
+  };
+  EXPECT_FALSE(is_taken());
   const Alias alias = Insert(record);
-  EXPECT_TRUE(*table_.KeyIsTaken(*Read(), record));
+  EXPECT_TRUE(is_taken());
   Write([&](Transaction& transaction) {
     StoredSession session = Get(alias);
     return End(transaction, session);
   });
-  EXPECT_TRUE(*table_.KeyIsTaken(*Read(), record)) << "a tombstone keeps it";
+  EXPECT_TRUE(is_taken()) << "a tombstone keeps it";
   Write(
       [&](Transaction& transaction) { return table_.RemoveEnded(transaction, Get(alias), now_); });
-  EXPECT_FALSE(*table_.KeyIsTaken(*Read(), record));
+  EXPECT_FALSE(is_taken());
 }
 
 // ---- Create ----
@@ -406,6 +419,7 @@ TEST_F(SessionTableTest, EndingLeavesATombstoneThatComesDueWhenItsRetentionEnds)
   record.session.idle_timeout = absl::Hours(1);
   const Alias alias = Insert(record);
   GiveAttributes(alias);
+  MergeIndexes();
   const absl::Time due = now_ + absl::Hours(1);
   now_ += absl::Minutes(1);
   StoredSession session = Get(alias);
@@ -425,6 +439,18 @@ TEST_F(SessionTableTest, EndingLeavesATombstoneThatComesDueWhenItsRetentionEnds)
   EXPECT_EQ(session.record.sealed_private_key, "");
   EXPECT_EQ(session.record.session.public_key, "public key");
   ExpectIsWhatIsStored(session);
+}
+
+TEST_F(SessionTableTest, EndingASessionThatIsNotMergedCountsItOutOfTheTail) {
+  const Alias alias = Insert(Created());
+  StoredSession session = Get(alias);
+  EXPECT_THAT(RowsWrittenBy([&](Transaction& transaction) { return End(transaction, session); }),
+              UnorderedElementsAre(Changed(Table::kSessions, alias.ToKey()),
+                                   Added(Table::kExpiries, ExpiryKey(now_ + kRetention, alias)),
+                                   Deleted(Table::kMeta, meta::kLive)));
+  EXPECT_EQ(tail_.Live(PrincipalScope(keys_, "alice")).live, 0u);
+  MergeIndexes();
+  EXPECT_EQ(RowsOf(Table::kPrincipals).size(), 1u) << "its entry, and no population";
 }
 
 TEST_F(SessionTableTest, EndingASessionWhoseBatonHasRotatedDeletesItsTurn) {
@@ -447,7 +473,7 @@ TEST_F(SessionTableTest, ExpiringIsNoRevoking) {
 }
 
 TEST_F(SessionTableTest, TombstoneWithoutRetentionNeverComesDue) {
-  const SessionTable for_ever(keys_, Policy{.retention = absl::InfiniteDuration()});
+  const SessionTable for_ever(keys_, tail_, Policy{.retention = absl::InfiniteDuration()});
   const Alias alias = Insert(Created());
   StoredSession session = Get(alias);
   Write([&](Transaction& transaction) {
@@ -458,6 +484,7 @@ TEST_F(SessionTableTest, TombstoneWithoutRetentionNeverComesDue) {
 
 TEST_F(SessionTableTest, EndOfAReservationKeepsItsIntentAsACompensation) {
   const Alias alias = InsertReserved("wire 5 EUR");
+  MergeIndexes();
   const absl::Time reserved_until = now_ + absl::Minutes(10);
   now_ += absl::Minutes(1);
   StoredSession session = Get(alias);

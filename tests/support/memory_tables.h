@@ -10,6 +10,9 @@
 #include "absl/status/status.h"
 #include "batonstore/crypto/random.h"
 #include "batonstore/crypto/secret_bytes.h"
+#include "batonstore/store/index_entry.h"
+#include "batonstore/store/index_merge.h"
+#include "batonstore/store/index_tail.h"
 #include "batonstore/store/memory_engine.h"
 #include "batonstore/store/store_keys.h"
 #include "gtest/gtest.h"
@@ -26,6 +29,7 @@ class MemoryTables : public ::testing::Test {
       return Engine::Decision::kCommit;
     });
     EXPECT_THAT(outcome.status, IsOk());
+    tail_.End(/*committed=*/outcome.status.ok());
   }
 
   // What `body` answers; nothing that it writes stays.
@@ -36,7 +40,20 @@ class MemoryTables : public ::testing::Test {
       return Engine::Decision::kAbandon;
     });
     EXPECT_THAT(outcome.status, IsOk());
+    tail_.End(/*committed=*/false);
     return answer;
+  }
+
+  // The rows of `meta` that the deferred indexes go by, as a new store has them.
+  void MakeIndexMark() {
+    Write([](Transaction& transaction) { return PutIndexMark(transaction, {}); });
+  }
+
+  // Moves the whole tail into the tables.
+  void MergeIndexes() {
+    Write([this](Transaction& transaction) {
+      return IndexMerge(tail_, IndexRules()).MergeAll(transaction);
+    });
   }
 
   void Put(Table table, const std::string& key, const std::string& value) {
@@ -47,6 +64,7 @@ class MemoryTables : public ::testing::Test {
   MemoryEngine::TableRows RowsOf(Table table) { return engine_.Committed()[TableIndex(table)]; }
 
   MemoryEngine engine_;
+  IndexTail tail_;
   StoreKeys keys_{SecretBytes(std::string(kDataKeyBytes, 'd')), std::string(kStoreIdBytes, 's'),
                   SystemRandom()};
 };
