@@ -48,7 +48,7 @@ struct TurnRules {
 struct IndexRules {
   // When that many sessions are in memory, or that part of the store's sessions, if this is more,
   // they begin to be merged; half as many come in while that is under way. So with 10,000,000
-  // sessions at most 470,000 are in memory: 70 MB, and one second of an opening.
+  // sessions at most 470,000 are in memory: 140 MB, and one second of an opening.
   uint64_t min_tail = 16'384;
   uint64_t tail_share = 32;  // at least 1
 
