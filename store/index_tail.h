@@ -11,13 +11,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/btree_set.h"
-#include "absl/container/flat_hash_map.h"
-#include "absl/container/flat_hash_set.h"
+#include "absl/hash/hash.h"
 #include "absl/status/status.h"
 #include "batonstore/base/mutex.h"
 #include "batonstore/store/alias.h"
@@ -85,8 +86,10 @@ class IndexTail final : public GroupCommitter::Companion {
 
   mutable Mutex mu_;
   absl::btree_set<IndexEntry> entries_ ABSL_GUARDED_BY(mu_);
-  absl::flat_hash_set<Alias> ended_ ABSL_GUARDED_BY(mu_);  // of the sessions here, not live
-  absl::flat_hash_map<Scope, Population> scopes_ ABSL_GUARDED_BY(mu_);
+  // Of the sessions here, not live. Not Abseil's hash tables: those do not survive it when an
+  // allocation fails.
+  std::unordered_set<Alias, absl::Hash<Alias>> ended_ ABSL_GUARDED_BY(mu_);
+  std::unordered_map<Scope, Population, absl::Hash<Scope>> scopes_ ABSL_GUARDED_BY(mu_);
   size_t sessions_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t added_ ABSL_GUARDED_BY(mu_) = 0;
 
