@@ -323,9 +323,8 @@ absl::StatusOr<std::unique_ptr<Observer>> OpenReadOnly(const Options& options) t
   parts->keys = std::move(opened.identity.keys);
   parts->time = std::make_unique<StoreTime>(*options.clock, opened.identity.last_time);
   parts->tail = std::make_unique<IndexTail>();
-  parts->sessions =
-      std::make_unique<SessionReader>(*parts->engine, *parts->keys, *parts->time, *parts->tail,
-                                      SessionReader::Tail::kLagsBehind);
+  parts->sessions = std::make_unique<SessionReader>(*parts->engine, *parts->keys, *parts->time,
+                                                    *parts->tail, SessionReader::Tail::kLagsBehind);
   return std::unique_ptr<Observer>(new Observer(std::move(parts)));
 } catch (const std::bad_alloc&) {
   return NoMemory();

@@ -200,8 +200,7 @@ class RoomMaker {
   // The first limit that leaves no room.
   absl::StatusOr<const Limit*> FirstReached() {
     for (const Limit& limit : limits_) {
-      BATONSTORE_ASSIGN_OR_RETURN(const Population population,
-                                  CountLive(limit.scope));
+      BATONSTORE_ASSIGN_OR_RETURN(const Population population, CountLive(limit.scope));
       if (population.live >= limit.most) return &limit;
     }
     return nullptr;
@@ -347,8 +346,9 @@ absl::Status Admit(Transaction& transaction, const SessionTable& table, Applican
     return absl::OkStatus();
   }
   // The first of all, since what is tried again with another key pair must not have written yet.
-  BATONSTORE_ASSIGN_OR_RETURN(const bool key_is_taken,
-                              table.indexes().HasPublicKey(transaction, applicant.record.session.public_key));
+  BATONSTORE_ASSIGN_OR_RETURN(
+      const bool key_is_taken,
+      table.indexes().HasPublicKey(transaction, applicant.record.session.public_key));
   if (key_is_taken) {
     applicant.outcome = Outcome::kKeyTaken;
     return absl::OkStatus();

@@ -174,8 +174,8 @@ bool GroupCommitter::RunCompanion(Transaction& transaction) {
 // Runs every operation that is not settled. An offender is one for which the transaction has to be
 // abandoned: the engine failed under it, or it wrote before it refused.
 Engine::Decision GroupCommitter::RunAll(Batch batch, Transaction& transaction, Waiter** offender) {
-  auto decision = transaction.writes() == 0 ? Engine::Decision::kCommitFromReserve
-                                            : Engine::Decision::kCommit;
+  auto decision =
+      transaction.writes() == 0 ? Engine::Decision::kCommitFromReserve : Engine::Decision::kCommit;
   for (Waiter* waiter : batch) {
     if (waiter->settled) continue;
     const uint64_t writes_before = transaction.writes();

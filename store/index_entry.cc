@@ -66,16 +66,15 @@ std::optional<IndexMark> DecodeIndexMark(absl::string_view bytes) {
   mark.cursor.hash = TakeNumber(bytes);
   mark.cursor.alias = Alias(TakeNumber(bytes));
   mark.cursor.table = table;
-  const bool fits = mark.IsMerging() ? mark.done < mark.target && IsDeferred(table)
-                                     : mark.cursor == IndexEntry();
+  const bool fits =
+      mark.IsMerging() ? mark.done < mark.target && IsDeferred(table) : mark.cursor == IndexEntry();
   if (!fits) return std::nullopt;
   return mark;
 }
 
 absl::StatusOr<IndexMark> GetIndexMark(Snapshot& snapshot) {
   BATONSTORE_ASSIGN_OR_RETURN(const auto row, snapshot.Get(Table::kMeta, meta::kIndexMark));
-  const std::optional<IndexMark> mark =
-      row.has_value() ? DecodeIndexMark(*row) : std::nullopt;
+  const std::optional<IndexMark> mark = row.has_value() ? DecodeIndexMark(*row) : std::nullopt;
   if (!mark.has_value()) return CorruptRow(Table::kMeta, meta::kIndexMark);
   return *mark;
 }

@@ -1,9 +1,9 @@
 // Entries of the deferred indexes: what a session is found by, beside its alias.
 //
-// All of these tables have one shape: a hash, and below it the aliases of the sessions that have it,
-// in the order of their creation. Hashes lie at random, and a commit that writes at random places
-// costs a page for each of them. So a new session's entries stay in memory at first, in the tail
-// (index_tail.h), and are merged into the tables in the order of the keys, many at a time
+// All of these tables have one shape: a hash, and below it the aliases of the sessions that have
+// it, in the order of their creation. Hashes lie at random, and a commit that writes at random
+// places costs a page for each of them. So a new session's entries stay in memory at first, in the
+// tail (index_tail.h), and are merged into the tables in the order of the keys, many at a time
 // (index_merge.h). They follow from the sessions' records, so that nothing is lost with the memory.
 
 #ifndef BATONSTORE_STORE_INDEX_ENTRY_H_
@@ -39,8 +39,8 @@ struct IndexEntry {
 
 using IndexEntries = absl::InlinedVector<IndexEntry, 4>;
 
-// Those of one session. They never change while it lives, but for that of the idempotency key, which
-// moves to a new identity.
+// Those of one session. They never change while it lives, but for that of the idempotency key,
+// which moves to a new identity.
 IndexEntries EntriesOf(const StoreKeys& keys, const SessionRecord& record);
 IndexEntry PrincipalEntry(const StoreKeys& keys, const Session& session);
 IndexEntry DatabaseEntry(const StoreKeys& keys, const Session& session);

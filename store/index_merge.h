@@ -2,9 +2,9 @@
 // bring new sessions.
 //
 // A pass begins when the tail has become long enough, takes the entries of all sessions of that
-// moment in the order of their keys, and is done when half as many sessions have been created since.
-// So a table's page is written about once for all of a pass's entries that lie on it, and the longer
-// the tail, the more those are: it has to grow with the store.
+// moment in the order of their keys, and is done when half as many sessions have been created
+// since. So a table's page is written about once for all of a pass's entries that lie on it, and
+// the longer the tail, the more those are: it has to grow with the store.
 
 #ifndef BATONSTORE_STORE_INDEX_MERGE_H_
 #define BATONSTORE_STORE_INDEX_MERGE_H_

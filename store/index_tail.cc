@@ -127,8 +127,8 @@ std::vector<IndexTail::Item> IndexTail::Next(const IndexEntry& cursor, Alias tar
                                              size_t most) const {
   std::vector<Item> items;
   MutexLock lock(mu_);
-  for (auto entry = entries_.upper_bound(cursor);
-       entry != entries_.end() && items.size() < most; ++entry) {
+  for (auto entry = entries_.upper_bound(cursor); entry != entries_.end() && items.size() < most;
+       ++entry) {
     if (entry->alias <= target) items.push_back({*entry, !ended_.contains(entry->alias)});
   }
   return items;

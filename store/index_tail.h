@@ -2,9 +2,10 @@
 // from where the mark ends.
 //
 // An entry here is a hint. It appears before its session is committed, and disappears after the
-// session's removal, or the entry's merging, is; whoever finds one asks the snapshot at hand for the
-// session's record, and passes over it when there is none. So a reader that asks the tail first, and
-// begins its snapshot then, misses nobody: what the tail had no longer is in the tables by then.
+// session's removal, or the entry's merging, is; whoever finds one asks the snapshot at hand for
+// the session's record, and passes over it when there is none. So a reader that asks the tail
+// first, and begins its snapshot then, misses nobody: what the tail had no longer is in the tables
+// by then.
 
 #ifndef BATONSTORE_STORE_INDEX_TAIL_H_
 #define BATONSTORE_STORE_INDEX_TAIL_H_
@@ -48,8 +49,8 @@ class IndexTail final : public GroupCommitter::Companion {
 
   // Adds what a snapshot has after its mark, from the sessions' records: all of it at first, then
   // what is new since the last call. Who opens a store calls it once, before the first write, and
-  // an observer for each question. CORRUPT when one of those records is damaged. Costs some 2 us for
-  // each session that is read.
+  // an observer for each question. CORRUPT when one of those records is damaged. Costs some 2 us
+  // for each session that is read.
   absl::Status CatchUp(Snapshot& snapshot, const StoreKeys& keys);
 
   // ---- The writer, inside its transaction. Each change counts at once, but for removals, which

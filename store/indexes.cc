@@ -48,8 +48,7 @@ absl::StatusOr<bool> ScanNewer(Snapshot& snapshot, const IndexQuestion& question
                                absl::FunctionRef<bool(Alias)> visit) {
   for (const Alias alias : question.newer) {
     if (alias <= after) continue;  // it has been merged since
-    BATONSTORE_ASSIGN_OR_RETURN(const auto record,
-                                snapshot.Get(Table::kSessions, alias.ToKey()));
+    BATONSTORE_ASSIGN_OR_RETURN(const auto record, snapshot.Get(Table::kSessions, alias.ToKey()));
     if (record.has_value() && !visit(alias)) return false;
   }
   return true;

@@ -144,10 +144,9 @@ absl::StatusOr<std::optional<Alias>> SessionReader::Scan(
     return false;
   };
   BATONSTORE_RETURN_IF_ERROR(
-      has_index ? Indexes::Answer(*snapshot, question,
-                                  [&](Alias alias) {
-                                    return look_at(table_.GetNamed(*snapshot, alias, now));
-                                  })
+      has_index ? Indexes::Answer(
+                      *snapshot, question,
+                      [&](Alias alias) { return look_at(table_.GetNamed(*snapshot, alias, now)); })
                 : ScanSessions(*snapshot, keys_, from, [&](SessionRecord record) {
                     return look_at(table_.Complete(*snapshot, std::move(record), now));
                   }));

@@ -47,8 +47,7 @@ SessionStore::SessionStore(Recovered recovered, KeyPairSource& key_pairs, const 
       pid_(getpid()),
       index_merge_(*recovered_.tail, policy.indexes),
       committer_(std::make_unique<GroupCommitter>(
-          *recovered_.engine,
-          [this](Transaction& transaction) { return EndOfBatch(transaction); },
+          *recovered_.engine, [this](Transaction& transaction) { return EndOfBatch(transaction); },
           &index_merge_)),
       events_(*committer_, engine_, keys_),
       keyring_(recovered_.keyring.get()) {}
@@ -220,7 +219,8 @@ absl::StatusOr<std::optional<Session>> SessionStore::CycleIn(Transaction& transa
   const absl::Time now = time_.Now();
   BATONSTORE_ASSIGN_OR_RETURN(StoredSession old, table_.Get(transaction, alias, now));
   BATONSTORE_RETURN_IF_ERROR(CheckUsable(old, now));
-  BATONSTORE_ASSIGN_OR_RETURN(const bool key_is_taken, table_.indexes().HasPublicKey(transaction, fresh.session.public_key));
+  BATONSTORE_ASSIGN_OR_RETURN(const bool key_is_taken,
+                              table_.indexes().HasPublicKey(transaction, fresh.session.public_key));
   if (key_is_taken) return std::nullopt;
 
   std::string public_key = std::move(fresh.session.public_key);

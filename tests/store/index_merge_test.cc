@@ -39,8 +39,8 @@ class IndexMergeTest : public MemoryTables {
  protected:
   IndexMergeTest() { MakeIndexMark(); }
 
-  // Inserts so many sessions, each in a transaction of its own, in which a slice is merged if one is
-  // due.
+  // Inserts so many sessions, each in a transaction of its own, in which a slice is merged if one
+  // is due.
   void Insert(int sessions, IndexMerge* merge = nullptr) {
     for (int i = 0; i < sessions; ++i) {
       const SessionRecord record = MakeSession(++last_);
@@ -221,7 +221,8 @@ TEST_F(IndexMergeTest, MarkThatIsMisshapenIsCorrupt) {
 TEST(IndexMarkTest, IsReadAsItWasWritten) {
   for (const IndexMark& mark :
        {IndexMark(), IndexMark{Alias(7), Alias(7), {}},
-        IndexMark{Alias(7), Alias(0x1112131415161718),
+        IndexMark{Alias(7),
+                  Alias(0x1112131415161718),
                   {Table::kIdempotencyKeys, 0x0102030405060708, Alias(9)}}}) {
     EXPECT_EQ(DecodeIndexMark(EncodeIndexMark(mark)), mark);
     EXPECT_EQ(EncodeIndexMark(mark).size(), kIndexMarkBytes);

@@ -172,9 +172,8 @@ TEST_P(IndexesTest, CountsTheLiveOnesOfEachPrincipalAndDatabase) {
 TEST_P(IndexesTest, RemembersWhichIsTheOldest) {
   const Scope alice = PrincipalScope(keys_, "alice");
   for (const uint64_t alias : {5, 6, 7}) Insert(MakeSession(alias, alias, "alice"));
-  Write([&](Transaction& transaction) {
-    return indexes_.RaiseOldest(transaction, alice, Alias(6));
-  });
+  Write(
+      [&](Transaction& transaction) { return indexes_.RaiseOldest(transaction, alice, Alias(6)); });
   EXPECT_EQ(Live(alice).oldest, Alias(6));
   EXPECT_EQ(Live(alice).live, 3u);
 }
@@ -264,9 +263,8 @@ TEST_P(IndexesTest, FindsByIdempotencyKeyOfThePrincipalWhoUsedIt) {
   EXPECT_EQ(*Ask(indexes_.OfIdempotencyKey("bob", "request")), Numbers());
   EXPECT_EQ(*Ask(indexes_.OfIdempotencyKey("alice", "")), Numbers())
       << "a session without an idempotency key has no entry";
-  Write([&](Transaction& transaction) {
-    return indexes_.RemoveIdempotencyKey(transaction, record);
-  });
+  Write(
+      [&](Transaction& transaction) { return indexes_.RemoveIdempotencyKey(transaction, record); });
   EXPECT_EQ(*Ask(indexes_.OfIdempotencyKey("alice", "request")), Numbers());
   EXPECT_EQ(OfPrincipal("alice"), (Numbers{5, 6}));
 }

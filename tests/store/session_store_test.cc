@@ -608,8 +608,8 @@ TEST(SessionStoreKeysTest, KeyThatSharesTheIndexEntryOfAnotherIsTakenButNotFound
   const std::string twin =
       ScriptedKeys([](uint64_t) { return 1; }).Generate(KeyType::kX25519)->public_key;
   store.Tamper([&](Transaction& transaction) {
-    return transaction.Put(Table::kPublicKeys,
-                           Sha256(twin).substr(0, 8) + holder.alias.ToKey(), "");
+    return transaction.Put(Table::kPublicKeys, Sha256(twin).substr(0, 8) + holder.alias.ToKey(),
+                           "");
   });
   EXPECT_THAT(store->FindByPublicKey(twin), HasVerdict(Verdict::kNotFound));
   ASSERT_OK_AND_ASSIGN(const Session session, store->Reserve(LastingSpec()));

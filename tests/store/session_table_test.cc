@@ -281,16 +281,16 @@ TEST_F(SessionTableTest, ReservationHasItsOwnRowAndDeadlineAndNoTurn) {
   TakeAlias(record);
   const Alias alias = record.session.alias;
   const std::string key = alias.ToKey();
-  EXPECT_THAT(RowsWrittenBy([&](Transaction& transaction) {
-                const Session session = InsertIn(transaction, record, Reservation());
-                EXPECT_EQ(session.state, State::kReserved);
-                EXPECT_EQ(session.deadline, now_ + absl::Minutes(10));
-                return absl::OkStatus();
-              }),
-              UnorderedElementsAre(
-                  Added(Table::kSessions, key), Added(Table::kReservations, key),
-                  Added(Table::kExpiries, ExpiryKey(now_ + absl::Minutes(10), alias)),
-                  Changed(Table::kMeta, meta::kLive)));
+  EXPECT_THAT(
+      RowsWrittenBy([&](Transaction& transaction) {
+        const Session session = InsertIn(transaction, record, Reservation());
+        EXPECT_EQ(session.state, State::kReserved);
+        EXPECT_EQ(session.deadline, now_ + absl::Minutes(10));
+        return absl::OkStatus();
+      }),
+      UnorderedElementsAre(Added(Table::kSessions, key), Added(Table::kReservations, key),
+                           Added(Table::kExpiries, ExpiryKey(now_ + absl::Minutes(10), alias)),
+                           Changed(Table::kMeta, meta::kLive)));
 }
 
 TEST_F(SessionTableTest, DeadlineIsTheEarliestOfAllThatEndASession) {
