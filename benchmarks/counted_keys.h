@@ -20,7 +20,8 @@
 
 namespace batonstore::benchmarks {
 
-// The numbers 1, 2, 3, ..., each mixed so that it looks random (SplitMix64). No secret. Thread-safe.
+// The numbers 1, 2, 3, ..., each mixed so that it looks random (SplitMix64). No secret.
+// Thread-safe.
 class CountedRandom final : public RandomSource {
  public:
   void Fill(absl::Span<uint8_t> out) override {

@@ -35,8 +35,8 @@ namespace batonstore {
 namespace {
 
 using ::batonstore::testing::Finished;
-using ::batonstore::testing::RunProgram;
 using ::batonstore::testing::Runfile;
+using ::batonstore::testing::RunProgram;
 using ::batonstore::testing::TempDir;
 
 constexpr double kTolerance = 0.03;
@@ -91,9 +91,9 @@ double TotalOfPart(const std::string& out_file, size_t part) {
 Counts CountNow(const TempDir& folder, const std::string& valgrind_version) {
   const std::string out_file = folder / "callgrind.out";
   const Finished run = RunInEmptyEnvironment(
-      folder.path(), {"valgrind", "--tool=callgrind", "--toggle-collect=MeasuredPart",
-                      "--dump-after=MeasuredPart", "--callgrind-out-file=" + out_file,
-                      Runfile("benchmarks/operations_optimized")});
+      folder.path(),
+      {"valgrind", "--tool=callgrind", "--toggle-collect=MeasuredPart", "--dump-after=MeasuredPart",
+       "--callgrind-out-file=" + out_file, Runfile("benchmarks/operations_optimized")});
   EXPECT_EQ(run.status, 0) << run.err;
   Counts now;
   for (absl::string_view line : absl::StrSplit(run.out, '\n', absl::SkipEmpty())) {
