@@ -2,15 +2,20 @@
 
 load("//bazel:abseil.bzl", "debian_abseil")
 load("//bazel:debian.bzl", "debian_repository")
+load("//bazel:optional.bzl", "optional_libraries", "optional_library")
 
 def _maybe(rule, name, **kwargs):
     if not native.existing_rule(name):
         rule(name = name, **kwargs)
 
+def _maybe_optional_library(name, **kwargs):
+    _maybe(optional_library, name, **kwargs)
+
 def batonstore_dependencies():
     """Declares each repository that the calling WORKSPACE has not declared before."""
     _libraries()
     _test_libraries()
+    optional_libraries(_maybe_optional_library)
     _bazel_rules()
 
 def _libraries():
