@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <utility>
 
-#include "absl/strings/str_format.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "batonstore/crypto/key_pair.h"
@@ -82,10 +82,12 @@ std::string TakeText(absl::string_view& record) {
 }  // namespace
 
 std::string PrincipalName(int64_t number) {
-  return absl::StrFormat("principal-%06d@example.com", number);
+  return absl::StrCat("principal-", absl::Dec(number, absl::kZeroPad6), "@example.com");
 }
 
-std::string DatabaseName(int64_t number) { return absl::StrFormat("database-%02d", number); }
+std::string DatabaseName(int64_t number) {
+  return absl::StrCat("database-", absl::Dec(number, absl::kZeroPad2));
+}
 
 int64_t FilledSessions::principals() const {
   return std::max<int64_t>(1, sessions_ / kSessionsOfPrincipal);
