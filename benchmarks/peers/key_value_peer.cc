@@ -45,8 +45,7 @@ uint64_t AliasAt(absl::string_view bytes) {
 }  // namespace
 
 std::vector<Question> KeyValuePeer::Questions() const {
-  return {Question::kCreate, Question::kTurn, Question::kFind, Question::kFindKey,
-          Question::kList};
+  return {Question::kCreate, Question::kTurn, Question::kFind, Question::kFindKey, Question::kList};
 }
 
 void KeyValuePeer::Fill(const PeerOptions& options) {

@@ -87,8 +87,8 @@ Measurement Measure(const MeasurementPlan& plan) {
 
 double Percentile(std::vector<float>& values, double share) {
   if (values.empty()) return 0;
-  const auto place = std::min(values.size() - 1,
-                              static_cast<size_t>(share * static_cast<double>(values.size())));
+  const auto place =
+      std::min(values.size() - 1, static_cast<size_t>(share * static_cast<double>(values.size())));
   const auto nth = values.begin() + static_cast<std::ptrdiff_t>(place);
   std::nth_element(values.begin(), nth, values.end());
   return static_cast<double>(*nth);

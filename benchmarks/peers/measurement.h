@@ -23,9 +23,9 @@ struct Measurement {
 struct MeasurementPlan {
   int callers = 1;
   double seconds = 1;
-  int64_t block = 1;                           // operations between two looks at the clock
-  std::function<void(int caller)> ask;         // one operation; from a thread for each caller
-  std::function<double()> cpu_seconds;         // so far
+  int64_t block = 1;                    // operations between two looks at the clock
+  std::function<void(int caller)> ask;  // one operation; from a thread for each caller
+  std::function<double()> cpu_seconds;  // so far
 };
 
 // The callers run for a tenth of the time before it is measured.

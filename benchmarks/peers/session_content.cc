@@ -130,8 +130,7 @@ SessionContent FreshSession(Caller& caller) {
       static_cast<int64_t>(caller.random() % static_cast<uint64_t>(filled.principals())));
   content.database = DatabaseName(static_cast<int64_t>(caller.random() % kDatabases));
   content.public_key = pair.public_key;
-  content.sealed_private_key =
-      PrivateKeySealer().Seal(pair.public_key, pair.private_key.Reveal());
+  content.sealed_private_key = PrivateKeySealer().Seal(pair.public_key, pair.private_key.Reveal());
   content.alias = NextAlias();
   content.created_at_us = NowMicros();
   content.expires_at_us = content.created_at_us + kLifetimeUs;
