@@ -38,14 +38,17 @@ def installed_go(rule = optional_go):
     rule(
         name = "installed_go",
         packages = {"BBOLT": "go.etcd.io/bbolt", "CURVE25519": "golang.org/x/crypto/curve25519"},
-        versions = {"BBOLT_VERSION": "golang-github-coreos-bbolt-dev"},
+        versions = {
+            "BBOLT_VERSION": "golang-github-coreos-bbolt-dev",
+            "CRYPTO_VERSION": "golang-golang-x-crypto-dev",
+        },
     )
 
 def _go_program_impl(ctx):
     program = ctx.actions.declare_file(ctx.label.name)
     flags = ["-X main.{}={}".format(name, value) for name, value in ctx.attr.variables.items()]
     ctx.actions.run_shell(
-        inputs = ctx.files.srcs + [ctx.file._installed],
+        inputs = ctx.files.srcs + [ctx.file.installed],
         outputs = [program],
         command = """
             set -eu
@@ -66,9 +69,13 @@ go_program = rule(
     attrs = {
         "go": attr.string(doc = "The compiler.", mandatory = True),
         "gopath": attr.string(doc = "Where the packages are that it imports.", mandatory = True),
+        "installed": attr.label(
+            doc = "What says which compiler and packages these are.",
+            allow_single_file = True,
+            mandatory = True,
+        ),
         "srcs": attr.label_list(doc = "All of package main.", allow_files = [".go"]),
         "variables": attr.string_dict(doc = "Strings of package main, to the values they get."),
-        "_installed": attr.label(default = "@installed_go//:installed.txt", allow_single_file = True),
     },
     doc = "A program in Go, of sources of ours and packages that are installed.",
     executable = True,

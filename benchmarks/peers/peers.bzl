@@ -44,6 +44,7 @@ def go_peer(name, srcs, available, missing, **kwargs):
             srcs = srcs + ["peer.go"],
             go = GO,
             gopath = GOPATH,
+            installed = "@installed_go//:installed.txt",
             **kwargs
         )
     else:

@@ -3,11 +3,11 @@
 
 #include <endian.h>
 #include <pwd.h>
-#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -15,6 +15,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <system_error>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -158,6 +160,16 @@ std::optional<Account> AccountForServer() {
   return std::nullopt;
 }
 
+// The account's own, and to be reached by it.
+void MakeFolder(const std::string& folder, const std::optional<Account>& account) {
+  CheckThat(mkdir(folder.c_str(), 0700) == 0, "a folder can be made");
+  if (!account.has_value()) return;
+  const std::string parent = fs::path(folder).parent_path().string();
+  CheckThat(
+      chown(folder.c_str(), account->user, account->group) == 0 && chmod(parent.c_str(), 0711) == 0,
+      "the account of PostgreSQL can be let in");
+}
+
 class PostgresqlPeer final : public Peer {
  public:
   std::string Name() const override { return "postgresql"; }
@@ -211,21 +223,21 @@ void PostgresqlPeer::StartServer(const std::string& folder, int callers) {
   const std::string sockets = fs::absolute(fs::path(folder) / "postgresql").string();
   const std::string data = sockets + "/data";
   const std::optional<Account> account = AccountForServer();
-  CheckThat(mkdir(sockets.c_str(), 0700) == 0, "a folder can be made");
-  if (account.has_value()) {
-    CheckThat(chown(sockets.c_str(), account->user, account->group) == 0 &&
-                  chmod(folder.c_str(), 0711) == 0,
-              "the account of PostgreSQL can be let in");
-  }
+  MakeFolder(sockets, account);
   RunToEnd({.arguments = {*programs + "/initdb", "-D", data, "--auth=trust", "--username=postgres",
                           "--encoding=UTF8", "--no-locale", "--no-instructions"},
-            .account = account});
-  server_ = std::make_unique<ServerProcess>(Command{
-      .arguments = {*programs + "/postgres", "-D", data, "-k", sockets, "-c", "listen_addresses=",
-                    "-c", absl::StrCat("max_connections=", callers + kSpareConnections), "-c",
-                    "shared_buffers=256MB", "-c", "max_wal_size=4GB"},
-      .account = account,
-      .signal_to_end = SIGQUIT});
+            .account = account,
+            .quiet = true});
+  Command serve = {.arguments = {*programs + "/postgres", "-D", data, "-k", sockets},
+                   .account = account,
+                   .signal_to_end = SIGQUIT};
+  for (const std::string& setting :
+       {std::string("listen_addresses="), std::string("log_min_messages=fatal"),
+        std::string("shared_buffers=256MB"), std::string("max_wal_size=4GB"),
+        absl::StrCat("max_connections=", callers + kSpareConnections)}) {
+    serve.arguments.insert(serve.arguments.end(), {"-c", setting});
+  }
+  server_ = std::make_unique<ServerProcess>(std::move(serve));
   for (int i = 0; i < callers; ++i) connections_.push_back(Connect(sockets));
   version_ =
       absl::StrCat("PostgreSQL ", PQparameterStatus(connections_[0].get(), "server_version"));

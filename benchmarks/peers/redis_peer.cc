@@ -1,11 +1,9 @@
 #include "benchmarks/peers/redis_peer.h"
 
-#include <signal.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -146,14 +144,22 @@ void RedisPeer::StartServer(const std::string& folder, int callers) {
   const std::optional<std::string> program = FindProgram("redis-server");
   if (!program.has_value()) EndMissing(Name(), "redis-server");
   const std::string socket = absl::StrCat(folder, "/redis.sock");
-  server_ = std::make_unique<ServerProcess>(
-      Command{.arguments = {*program,  "--port",           "0",   "--unixsocket",
-                            socket,    "--unixsocketperm", "700", "--dir",
-                            folder,    "--daemonize",      "no",  "--loglevel",
-                            "warning", "--save",           "",    "--appendonly",
-                            "yes",     "--appendfsync",    "no",  "--auto-aof-rewrite-percentage",
-                            "0"},
-              .signal_to_end = SIGKILL});
+  const std::vector<std::pair<std::string, std::string>> settings = {
+      {"port", "0"},  // none
+      {"unixsocket", socket},
+      {"unixsocketperm", "700"},
+      {"dir", folder},
+      {"loglevel", "warning"},
+      {"save", ""},
+      {"appendonly", "yes"},
+      {"appendfsync", "no"},  // until it has been filled, and so the next one
+      {"auto-aof-rewrite-percentage", "0"},
+  };
+  Command serve = {.arguments = {*program}};
+  for (const auto& [name, value] : settings) {
+    serve.arguments.insert(serve.arguments.end(), {absl::StrCat("--", name), value});
+  }
+  server_ = std::make_unique<ServerProcess>(std::move(serve));
   for (int i = 0; i < callers; ++i) {
     connections_.push_back(std::make_unique<RedisConnection>(socket, *server_));
   }

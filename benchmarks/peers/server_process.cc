@@ -1,7 +1,7 @@
 #include "benchmarks/peers/server_process.h"
 
+#include <fcntl.h>
 #include <grp.h>
-#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -27,14 +27,20 @@ bool Become(const Account& account) {
          setresuid(account.user, account.user, account.user) == 0;
 }
 
-// In the child, which has one thread. Standard output is the driver's, not the server's.
+// Standard output is the driver's, and not the command's.
+bool RedirectOutput(bool quiet) {
+  const int output = quiet ? open("/dev/null", O_WRONLY) : STDERR_FILENO;
+  return output >= 0 && dup2(output, STDOUT_FILENO) >= 0;
+}
+
+// In the child, which has one thread.
 [[noreturn]] void Execute(const Command& command, char* const* argv, pid_t parent) {
-  const bool ready =
-      (!command.account.has_value() || Become(*command.account)) &&
-      // After the change of account, which clears it.
-      prctl(PR_SET_PDEATHSIG, command.signal_to_end != 0 ? command.signal_to_end : SIGKILL) == 0 &&
-      getppid() == parent && dup2(STDERR_FILENO, STDOUT_FILENO) >= 0;
-  if (ready) execv(argv[0], argv);
+  // The signal is asked for after the change of account, which would clear it.
+  if ((!command.account.has_value() || Become(*command.account)) &&
+      prctl(PR_SET_PDEATHSIG, command.signal_to_end) == 0 && getppid() == parent &&
+      RedirectOutput(command.quiet)) {
+    execv(argv[0], argv);
+  }
   std::perror(argv[0]);
   _exit(127);
 }

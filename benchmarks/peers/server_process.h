@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <csignal>
 #include <optional>
 #include <string>
 #include <vector>
@@ -22,10 +23,11 @@ struct Account {
 struct Command {
   std::vector<std::string> arguments;  // the program's path first
   std::optional<Account> account = std::nullopt;
-  int signal_to_end = 0;  // also sent by the system when this process dies
+  int signal_to_end = SIGKILL;  // also sent by the system when this process dies
+  bool quiet = false;           // drops standard output, which else goes to standard error
 };
 
-// What goes wrong ends the program (scratch.h). What the command prints goes to standard error.
+// What goes wrong ends the program (scratch.h).
 class ServerProcess {
  public:
   explicit ServerProcess(Command command);
