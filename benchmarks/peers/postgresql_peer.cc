@@ -160,16 +160,6 @@ std::optional<Account> AccountForServer() {
   return std::nullopt;
 }
 
-// The account's own, and to be reached by it.
-void MakeFolder(const std::string& folder, const std::optional<Account>& account) {
-  CheckThat(mkdir(folder.c_str(), 0700) == 0, "a folder can be made");
-  if (!account.has_value()) return;
-  const std::string parent = fs::path(folder).parent_path().string();
-  CheckThat(
-      chown(folder.c_str(), account->user, account->group) == 0 && chmod(parent.c_str(), 0711) == 0,
-      "the account of PostgreSQL can be let in");
-}
-
 class PostgresqlPeer final : public Peer {
  public:
   std::string Name() const override { return "postgresql"; }
@@ -220,15 +210,19 @@ void PostgresqlPeer::Fill(const PeerOptions& options) {
 void PostgresqlPeer::StartServer(const std::string& folder, int callers) {
   const std::optional<std::string> programs = FindPrograms();
   if (!programs.has_value()) EndMissing(Name(), kPackages);
-  const std::string sockets = fs::absolute(fs::path(folder) / "postgresql").string();
-  const std::string data = sockets + "/data";
+  const std::string own_folder = absl::StrCat(fs::absolute(folder).string(), "/postgresql");
+  const std::string data = absl::StrCat(kOwnFolder, "/data");
   const std::optional<Account> account = AccountForServer();
-  MakeFolder(sockets, account);
+  CheckThat(mkdir(own_folder.c_str(), 0700) == 0, "a folder can be made");
+  CheckThat(!account.has_value() || chown(own_folder.c_str(), account->user, account->group) == 0,
+            "a folder can be given to the account of PostgreSQL");
   RunToEnd({.arguments = {*programs + "/initdb", "-D", data, "--auth=trust", "--username=postgres",
                           "--encoding=UTF8", "--no-locale", "--no-instructions"},
+            .folder = own_folder,
             .account = account,
             .quiet = true});
-  Command serve = {.arguments = {*programs + "/postgres", "-D", data, "-k", sockets},
+  Command serve = {.arguments = {*programs + "/postgres", "-D", data, "-k", kOwnFolder},
+                   .folder = own_folder,
                    .account = account,
                    .signal_to_end = SIGQUIT};
   for (const std::string& setting :
@@ -238,7 +232,7 @@ void PostgresqlPeer::StartServer(const std::string& folder, int callers) {
     serve.arguments.insert(serve.arguments.end(), {"-c", setting});
   }
   server_ = std::make_unique<ServerProcess>(std::move(serve));
-  for (int i = 0; i < callers; ++i) connections_.push_back(Connect(sockets));
+  for (int i = 0; i < callers; ++i) connections_.push_back(Connect(own_folder));
   version_ =
       absl::StrCat("PostgreSQL ", PQparameterStatus(connections_[0].get(), "server_version"));
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -140,7 +141,9 @@ void RedisPeer::Fill(const PeerOptions& options) {
   Settle();
 }
 
-void RedisPeer::StartServer(const std::string& folder, int callers) {
+void RedisPeer::StartServer(const std::string& given_folder, int callers) {
+  // The server goes there before it makes its socket.
+  const std::string folder = std::filesystem::absolute(given_folder).string();
   const std::optional<std::string> program = FindProgram("redis-server");
   if (!program.has_value()) EndMissing(Name(), "redis-server");
   const std::string socket = absl::StrCat(folder, "/redis.sock");

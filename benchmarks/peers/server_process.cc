@@ -27,6 +27,15 @@ bool Become(const Account& account) {
          setresuid(account.user, account.user, account.user) == 0;
 }
 
+// As a descriptor that the program inherits. The folder that we are in may be closed to it.
+bool EnterFolder(const std::string& folder) {
+  constexpr int kOwnFolderDescriptor = 3;
+  if (folder.empty()) return true;
+  const int opened = open(folder.c_str(), O_PATH | O_DIRECTORY);
+  if (opened < 0 || chdir("/") != 0) return false;
+  return opened == kOwnFolderDescriptor || dup2(opened, kOwnFolderDescriptor) >= 0;
+}
+
 // Standard output is the driver's, and not the command's.
 bool RedirectOutput(bool quiet) {
   const int output = quiet ? open("/dev/null", O_WRONLY) : STDERR_FILENO;
@@ -36,7 +45,7 @@ bool RedirectOutput(bool quiet) {
 // In the child, which has one thread.
 [[noreturn]] void Execute(const Command& command, char* const* argv, pid_t parent) {
   // The signal is asked for after the change of account, which would clear it.
-  if ((!command.account.has_value() || Become(*command.account)) &&
+  if (EnterFolder(command.folder) && (!command.account.has_value() || Become(*command.account)) &&
       prctl(PR_SET_PDEATHSIG, command.signal_to_end) == 0 && getppid() == parent &&
       RedirectOutput(command.quiet)) {
     execv(argv[0], argv);

@@ -20,8 +20,12 @@ struct Account {
   gid_t group;
 };
 
+// Where a command finds its folder, whatever the folders above it let its account do.
+inline constexpr char kOwnFolder[] = "/proc/self/fd/3";
+
 struct Command {
   std::vector<std::string> arguments;  // the program's path first
+  std::string folder = "";             // for kOwnFolder to stand for; with it, it starts in /
   std::optional<Account> account = std::nullopt;
   int signal_to_end = SIGKILL;  // also sent by the system when this process dies
   bool quiet = false;           // drops standard output, which else goes to standard error
