@@ -21,7 +21,7 @@ def peer_binary(name, srcs, deps, available = True, missing = "", **kwargs):
         srcs = srcs if available else ["missing.cc"],
         local_defines = [] if available else [
             'PEER=\\"{}\\"'.format(name),
-            'MISSING_PACKAGES=\\"{}\\"'.format(missing),
+            "'MISSING_PACKAGES=\"{}\"'".format(missing),  # one token, though with spaces
         ],
         deps = ([":peer"] + deps) if available else [],
         **kwargs
