@@ -175,7 +175,7 @@ class PostgresqlPeer final : public Peer {
 
  private:
   void StartServer(const std::string& folder, int callers);
-  Connection Connect(const std::string& folder);
+  Connection Connect();
   void FillAll(const FilledSessions& filled);
   void PrepareStatements(PGconn* connection);
   Result Execute(const Caller& caller, const char* statement,
@@ -210,8 +210,8 @@ void PostgresqlPeer::Fill(const PeerOptions& options) {
 void PostgresqlPeer::StartServer(const std::string& folder, int callers) {
   const std::optional<std::string> programs = FindPrograms();
   if (!programs.has_value()) EndMissing(Name(), kPackages);
-  const std::string own_folder = absl::StrCat(fs::absolute(folder).string(), "/postgresql");
-  const std::string data = absl::StrCat(kOwnFolder, "/data");
+  const std::string own_folder = absl::StrCat(folder, "/postgresql");
+  const std::string data = absl::StrCat(kFolderOfCommand, "/data");
   const std::optional<Account> account = AccountForServer();
   CheckThat(mkdir(own_folder.c_str(), 0700) == 0, "a folder can be made");
   CheckThat(!account.has_value() || chown(own_folder.c_str(), account->user, account->group) == 0,
@@ -221,7 +221,7 @@ void PostgresqlPeer::StartServer(const std::string& folder, int callers) {
             .folder = own_folder,
             .account = account,
             .quiet = true});
-  Command serve = {.arguments = {*programs + "/postgres", "-D", data, "-k", kOwnFolder},
+  Command serve = {.arguments = {*programs + "/postgres", "-D", data, "-k", kFolderOfCommand},
                    .folder = own_folder,
                    .account = account,
                    .signal_to_end = SIGQUIT};
@@ -232,16 +232,17 @@ void PostgresqlPeer::StartServer(const std::string& folder, int callers) {
     serve.arguments.insert(serve.arguments.end(), {"-c", setting});
   }
   server_ = std::make_unique<ServerProcess>(std::move(serve));
-  for (int i = 0; i < callers; ++i) connections_.push_back(Connect(own_folder));
+  for (int i = 0; i < callers; ++i) connections_.push_back(Connect());
   version_ =
       absl::StrCat("PostgreSQL ", PQparameterStatus(connections_[0].get(), "server_version"));
 }
 
-Connection PostgresqlPeer::Connect(const std::string& folder) {
+Connection PostgresqlPeer::Connect() {
   // No encryption: libpq's is OpenSSL's, whose functions have the names of BoringSSL's, and those
   // are in this program too.
   constexpr std::array kNames = {"host",    "user",       "dbname",
                                  "sslmode", "gssencmode", static_cast<const char*>(nullptr)};
+  const std::string folder = server_->folder();  // where the socket is
   const std::array<const char*, kNames.size()> values = {folder.c_str(), "postgres", "postgres",
                                                          "disable",      "disable",  nullptr};
   const absl::Time deadline = absl::Now() + kPatience;

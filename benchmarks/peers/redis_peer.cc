@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <filesystem>
 #include <optional>
 #include <utility>
 
@@ -17,6 +16,7 @@
 namespace batonstore::benchmarks {
 namespace {
 
+constexpr char kSocket[] = "/redis.sock";
 constexpr int64_t kSessionsPerPipeline = 1'000;
 constexpr absl::Duration kPatience = absl::Seconds(30);  // with a server that starts
 constexpr absl::Duration kPause = absl::Milliseconds(10);
@@ -141,28 +141,26 @@ void RedisPeer::Fill(const PeerOptions& options) {
   Settle();
 }
 
-void RedisPeer::StartServer(const std::string& given_folder, int callers) {
-  // The server goes there before it makes its socket.
-  const std::string folder = std::filesystem::absolute(given_folder).string();
+void RedisPeer::StartServer(const std::string& folder, int callers) {
   const std::optional<std::string> program = FindProgram("redis-server");
   if (!program.has_value()) EndMissing(Name(), "redis-server");
-  const std::string socket = absl::StrCat(folder, "/redis.sock");
   const std::vector<std::pair<std::string, std::string>> settings = {
       {"port", "0"},  // none
-      {"unixsocket", socket},
+      {"unixsocket", absl::StrCat(kFolderOfCommand, kSocket)},
       {"unixsocketperm", "700"},
-      {"dir", folder},
+      {"dir", kFolderOfCommand},
       {"loglevel", "warning"},
       {"save", ""},
       {"appendonly", "yes"},
       {"appendfsync", "no"},  // until it has been filled, and so the next one
       {"auto-aof-rewrite-percentage", "0"},
   };
-  Command serve = {.arguments = {*program}};
+  Command serve = {.arguments = {*program}, .folder = folder};
   for (const auto& [name, value] : settings) {
     serve.arguments.insert(serve.arguments.end(), {absl::StrCat("--", name), value});
   }
   server_ = std::make_unique<ServerProcess>(std::move(serve));
+  const std::string socket = absl::StrCat(server_->folder(), kSocket);
   for (int i = 0; i < callers; ++i) {
     connections_.push_back(std::make_unique<RedisConnection>(socket, *server_));
   }

@@ -74,7 +74,7 @@ class RedisPeer final : public Peer {
     std::string list;
   };
 
-  void StartServer(const std::string& given_folder, int callers);
+  void StartServer(const std::string& folder, int callers);
   void LoadScripts();
   void FillAll(const FilledSessions& filled);
   void Settle();

@@ -27,13 +27,19 @@ bool Become(const Account& account) {
          setresuid(account.user, account.user, account.user) == 0;
 }
 
+constexpr int kFolderOfCommandDescriptor = 3;
+
+int OpenFolder(const std::string& folder) {
+  const int opened = open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  CheckThat(opened >= 0, absl::StrCat(folder, " can be opened"));
+  return opened;
+}
+
 // As a descriptor that the program inherits. The folder that we are in may be closed to it.
-bool EnterFolder(const std::string& folder) {
-  constexpr int kOwnFolderDescriptor = 3;
-  if (folder.empty()) return true;
+bool HandOnFolder(const std::string& folder) {
   const int opened = open(folder.c_str(), O_PATH | O_DIRECTORY);
   if (opened < 0 || chdir("/") != 0) return false;
-  return opened == kOwnFolderDescriptor || dup2(opened, kOwnFolderDescriptor) >= 0;
+  return opened == kFolderOfCommandDescriptor || dup2(opened, kFolderOfCommandDescriptor) >= 0;
 }
 
 // Standard output is the driver's, and not the command's.
@@ -45,7 +51,7 @@ bool RedirectOutput(bool quiet) {
 // In the child, which has one thread.
 [[noreturn]] void Execute(const Command& command, char* const* argv, pid_t parent) {
   // The signal is asked for after the change of account, which would clear it.
-  if (EnterFolder(command.folder) && (!command.account.has_value() || Become(*command.account)) &&
+  if (HandOnFolder(command.folder) && (!command.account.has_value() || Become(*command.account)) &&
       prctl(PR_SET_PDEATHSIG, command.signal_to_end) == 0 && getppid() == parent &&
       RedirectOutput(command.quiet)) {
     execv(argv[0], argv);
@@ -74,12 +80,17 @@ int WaitFor(pid_t pid) {
 }  // namespace
 
 ServerProcess::ServerProcess(Command command)
-    : signal_to_end_(command.signal_to_end), pid_(Start(command)) {}
+    : signal_to_end_(command.signal_to_end),
+      folder_(OpenFolder(command.folder)),
+      pid_(Start(command)) {}
 
 ServerProcess::~ServerProcess() {
   kill(pid_, signal_to_end_);
   WaitFor(pid_);
+  close(folder_);
 }
+
+std::string ServerProcess::folder() const { return absl::StrCat("/proc/self/fd/", folder_); }
 
 void ServerProcess::CheckRunning() {
   CheckThat(waitpid(pid_, nullptr, WNOHANG) == 0, "the server is running");

@@ -21,11 +21,11 @@ struct Account {
 };
 
 // Where a command finds its folder, whatever the folders above it let its account do.
-inline constexpr char kOwnFolder[] = "/proc/self/fd/3";
+inline constexpr char kFolderOfCommand[] = "/proc/self/fd/3";
 
 struct Command {
   std::vector<std::string> arguments;  // the program's path first
-  std::string folder = "";             // for kOwnFolder to stand for; with it, it starts in /
+  std::string folder;                  // kFolderOfCommand stands for it; the command starts in /
   std::optional<Account> account = std::nullopt;
   int signal_to_end = SIGKILL;  // also sent by the system when this process dies
   bool quiet = false;           // drops standard output, which else goes to standard error
@@ -39,6 +39,9 @@ class ServerProcess {
   ServerProcess(const ServerProcess&) = delete;
   ServerProcess& operator=(const ServerProcess&) = delete;
 
+  // Its folder, for this process: a path that is short enough for a socket in it.
+  std::string folder() const;
+
   // Fails when the server has ended: to be asked while waiting for it to listen.
   void CheckRunning();
 
@@ -47,7 +50,8 @@ class ServerProcess {
 
  private:
   const int signal_to_end_;
-  pid_t pid_;
+  const int folder_;  // a descriptor
+  const pid_t pid_;
 };
 
 // Runs a command to its end, which must be a good one.
