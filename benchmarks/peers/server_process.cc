@@ -42,18 +42,19 @@ bool HandOnFolder(const std::string& folder) {
   return opened == kFolderOfCommandDescriptor || dup2(opened, kFolderOfCommandDescriptor) >= 0;
 }
 
-// Standard output is the driver's, and not the command's.
-bool RedirectOutput(bool quiet) {
-  const int output = quiet ? open("/dev/null", O_WRONLY) : STDERR_FILENO;
-  return output >= 0 && dup2(output, STDOUT_FILENO) >= 0;
+// Standard input and output are for the driver, and not for the command.
+bool Redirect(bool quiet) {
+  const int nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  return nothing >= 0 && dup2(nothing, STDIN_FILENO) >= 0 &&
+         dup2(quiet ? nothing : STDERR_FILENO, STDOUT_FILENO) >= 0;
 }
 
 // In the child, which has one thread.
 [[noreturn]] void Execute(const Command& command, char* const* argv, pid_t parent) {
   // The signal is asked for after the change of account, which would clear it.
-  if (HandOnFolder(command.folder) && (!command.account.has_value() || Become(*command.account)) &&
-      prctl(PR_SET_PDEATHSIG, command.signal_to_end) == 0 && getppid() == parent &&
-      RedirectOutput(command.quiet)) {
+  if (Redirect(command.quiet) && HandOnFolder(command.folder) &&
+      (!command.account.has_value() || Become(*command.account)) &&
+      prctl(PR_SET_PDEATHSIG, command.signal_to_end) == 0 && getppid() == parent) {
     execv(argv[0], argv);
   }
   std::perror(argv[0]);
