@@ -59,3 +59,21 @@ def optional_libraries(rule = optional_library):
         libraries = ["rocksdb"],
         target = "rocksdb",
     )
+    rule(
+        name = "hiredis",
+        headers = {"hiredis": "/usr/include/hiredis"},
+        libraries = ["hiredis"],
+        target = "hiredis",
+    )
+    rule(
+        name = "libpq",
+        headers = {"postgresql": "/usr/include/postgresql"},
+        libraries = ["pq"],
+        target = "libpq",
+    )
+    rule(
+        name = "libjwt",
+        headers = {"jwt.h": "/usr/include/jwt.h"},
+        libraries = [],  # loaded, not linked: libjwt_peer.cc says why
+        target = "libjwt",
+    )

@@ -97,7 +97,7 @@ class Peer {
 // input until it ends.
 int PeerMain(int argc, char** argv, Peer& peer);
 
-// The processor time that a process has had, from /proc; 0 when it is gone.
+// The processor time that a process has had; 0 when it is gone.
 double CpuSecondsOf(int pid);
 
 // What the files below a folder take on the disk.
