@@ -2,15 +2,25 @@
 
 load("//bazel:abseil.bzl", "debian_abseil")
 load("//bazel:debian.bzl", "debian_repository")
+load("//bazel:go.bzl", "installed_go", "optional_go")
+load("//bazel:optional.bzl", "optional_libraries", "optional_library")
 
 def _maybe(rule, name, **kwargs):
     if not native.existing_rule(name):
         rule(name = name, **kwargs)
 
+def _maybe_optional_library(name, **kwargs):
+    _maybe(optional_library, name, **kwargs)
+
+def _maybe_optional_go(name, **kwargs):
+    _maybe(optional_go, name, **kwargs)
+
 def batonstore_dependencies():
     """Declares each repository that the calling WORKSPACE has not declared before."""
     _libraries()
     _test_libraries()
+    optional_libraries(_maybe_optional_library)
+    installed_go(_maybe_optional_go)
     _bazel_rules()
 
 def _libraries():

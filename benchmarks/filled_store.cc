@@ -1,15 +1,16 @@
 #include "benchmarks/filled_store.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <string>
 #include <utility>
 
 #include "absl/time/time.h"
+#include "batonstore/crypto/baton.h"
 #include "batonstore/crypto/key_pair.h"
 #include "batonstore/crypto/random.h"
 #include "batonstore/crypto/sealer.h"
 #include "batonstore/crypto/secret_bytes.h"
-#include "batonstore/recovery/identity.h"
 #include "batonstore/store/admission.h"
 #include "batonstore/store/codec.h"
 #include "batonstore/store/index_merge.h"
@@ -19,6 +20,7 @@
 #include "batonstore/store/open_environments.h"
 #include "batonstore/store/rows.h"
 #include "batonstore/store/session_table.h"
+#include "libraries/liblmdb/lmdb.h"
 
 namespace batonstore::benchmarks {
 namespace {
@@ -36,6 +38,22 @@ void Write(Engine& engine, absl::FunctionRef<void(Transaction&)> body) {
   CheckOk(outcome.status);
 }
 
+void CheckLmdb(int code) { CheckThat(code == MDB_SUCCESS, mdb_strerror(code)); }
+
+// A transaction of 50,000 sessions has disk space allocated for the worst that it may come to,
+// which no store that was filled by its callers has.
+void FreeUnusedEnd(const std::string& data_file) {
+  MDB_env* env = nullptr;
+  MDB_envinfo info{};
+  MDB_stat stat{};
+  CheckLmdb(mdb_env_create(&env));
+  CheckLmdb(mdb_env_open(env, data_file.c_str(), MDB_NOSUBDIR | MDB_RDONLY | MDB_NOLOCK, 0600));
+  CheckLmdb(mdb_env_info(env, &info));
+  CheckLmdb(mdb_env_stat(env, &stat));
+  mdb_env_close(env);
+  std::filesystem::resize_file(data_file, (info.me_last_pgno + 1) * stat.ms_psize);
+}
+
 }  // namespace
 
 SecretBytes FilledStore::KeyEncryptionKey() {
@@ -45,7 +63,9 @@ SecretBytes FilledStore::KeyEncryptionKey() {
 FilledStore::FilledStore(const Filling& filling) {
   Open();
   CheckOk(store_->Close());
-  EditClosed([&](Engine& engine, const StoreKeys& keys) { Fill(engine, keys, filling); });
+  EditClosed([&](Engine& engine, const recovery::Identity& identity) {
+    Fill(engine, *identity.keys, filling);
+  });
   Open();
 }
 
@@ -60,7 +80,12 @@ void FilledStore::Open() {
   store_ = ValueOf(recovery::Open(options));
 }
 
-void FilledStore::EditClosed(absl::FunctionRef<void(Engine&, const StoreKeys&)> edit) {
+void FilledStore::EditClosed(absl::FunctionRef<void(Engine&, const recovery::Identity&)> edit) {
+  WithClosed(edit);
+  FreeUnusedEnd(data_file());
+}
+
+void FilledStore::WithClosed(absl::FunctionRef<void(Engine&, const recovery::Identity&)> edit) {
   const LmdbEnvironment::Options options{folder_.path(), false, kMapBytes,
                                          kMapBytes,      8,     kAllTables.size()};
   auto registration = ValueOf(OpenEnvironment::Register(folder_.path(), [] {}));
@@ -69,7 +94,7 @@ void FilledStore::EditClosed(absl::FunctionRef<void(Engine&, const StoreKeys&)> 
   const recovery::Identity identity =
       ValueOf(recovery::ReadIdentity(*engine, KeyEncryptionKey(), SystemRandom()));
   engine->KeepRoot(identity.keys->MakeRootHash());
-  edit(*engine, *identity.keys);
+  edit(*engine, identity);
 }
 
 void FilledStore::Fill(Engine& engine, const StoreKeys& keys, const Filling& filling) {
@@ -108,7 +133,7 @@ void FilledStore::FillOne(Transaction& transaction, const SessionTable& table,
 
 void FilledStore::UnsayRevocations() {
   CheckOk(store_->Close());
-  EditClosed([](Engine& engine, const StoreKeys&) {
+  EditClosed([](Engine& engine, const recovery::Identity&) {
     Write(engine, [](Transaction& transaction) {
       std::vector<std::string> marks;
       CheckOk(
@@ -120,6 +145,30 @@ void FilledStore::UnsayRevocations() {
         CheckOk(transaction.Delete(Table::kRevoked, mark).status());
       }
     });
+  });
+  Open();
+}
+
+void FilledStore::RotateBatons(absl::string_view digest) {
+  CheckOk(store_->Close());
+  EditClosed([&](Engine& engine, const recovery::Identity& identity) {
+    const SessionTable table(*identity.keys);
+    const absl::Time now = clock_.Wall();
+    for (size_t rotated = 0; rotated < aliases_.size();) {
+      Write(engine, [&](Transaction& transaction) {
+        const size_t until = std::min<size_t>(aliases_.size(), rotated + kSessionsPerCommit);
+        for (; rotated < until; ++rotated) {
+          StoredSession session = ValueOf(table.Get(transaction, aliases_[rotated], now));
+          TurnRecord turn{.last_used = now, .generation = 1, .last = TurnRecord::Last::kFinished};
+          turn.digest = std::string(digest);
+          turn.successor = identity.keyring->Mint({.kind = BatonKind::kSession,
+                                                   .id = aliases_[rotated].value(),
+                                                   .generation = turn.generation,
+                                                   .epoch = identity.epoch});
+          CheckOk(table.PutTurn(transaction, session, std::move(turn)));
+        }
+      });
+    }
   });
   Open();
 }

@@ -12,8 +12,10 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "absl/strings/string_view.h"
 #include "batonstore/base/skipping_clock.h"
 #include "batonstore/crypto/secret_bytes.h"
+#include "batonstore/recovery/identity.h"
 #include "batonstore/recovery/open.h"
 #include "batonstore/store/alias.h"
 #include "batonstore/store/attributes.h"
@@ -50,9 +52,14 @@ class FilledStore {
   // be revoked again. Closes the store, deletes the marks, and opens it.
   void UnsayRevocations();
 
+  // Has the baton of every session rotate once, as by a turn with this digest and an empty reply.
+  // Closes the store, writes the rows, and opens it.
+  void RotateBatons(absl::string_view digest);
+
  private:
   void Open();
-  void EditClosed(absl::FunctionRef<void(Engine&, const StoreKeys&)> edit);
+  void EditClosed(absl::FunctionRef<void(Engine&, const recovery::Identity&)> edit);
+  void WithClosed(absl::FunctionRef<void(Engine&, const recovery::Identity&)> edit);
   void Fill(Engine& engine, const StoreKeys& keys, const Filling& filling);
   void FillOne(Transaction& transaction, const SessionTable& table, const SessionSpec& spec,
                const Fields& fields, absl::Time now);

@@ -45,6 +45,15 @@ void RawWrite::Put(Table table, absl::string_view key, absl::string_view value) 
   CheckLmdb(mdb_put(txn_, store_.tables_[TableIndex(table)], &key_val, &value_val, 0));
 }
 
+std::optional<absl::string_view> RawWrite::Get(Table table, absl::string_view key) {
+  MDB_val key_val = ToVal(key);
+  MDB_val value_val{};
+  const int code = mdb_get(txn_, store_.tables_[TableIndex(table)], &key_val, &value_val);
+  if (code == MDB_NOTFOUND) return std::nullopt;
+  CheckLmdb(code);
+  return absl::string_view(static_cast<const char*>(value_val.mv_data), value_val.mv_size);
+}
+
 void RawWrite::Commit() { CheckLmdb(mdb_txn_commit(std::exchange(txn_, nullptr))); }
 
 RawRead::RawRead(RawStore& store) : store_(store) {

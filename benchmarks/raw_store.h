@@ -5,6 +5,7 @@
 #define BATONSTORE_BENCHMARKS_RAW_STORE_H_
 
 #include <array>
+#include <optional>
 
 #include "absl/strings/string_view.h"
 #include "batonstore/store/schema.h"
@@ -39,6 +40,9 @@ class RawWrite {
   RawWrite& operator=(const RawWrite&) = delete;
 
   void Put(Table table, absl::string_view key, absl::string_view value);
+
+  // Until the next Put; nothing if it is not there.
+  std::optional<absl::string_view> Get(Table table, absl::string_view key);
   void Commit();  // once; without it, nothing has been put
 
  private:
