@@ -152,7 +152,8 @@ void FilledStore::UnsayRevocations() {
 void FilledStore::RotateBatons(absl::string_view digest) {
   CheckOk(store_->Close());
   EditClosed([&](Engine& engine, const recovery::Identity& identity) {
-    const SessionTable table(*identity.keys);
+    IndexTail none;  // turns change no index
+    const SessionTable table(*identity.keys, none);
     const absl::Time now = clock_.Wall();
     for (size_t rotated = 0; rotated < aliases_.size();) {
       Write(engine, [&](Transaction& transaction) {
