@@ -59,6 +59,9 @@ absl::StatusOr<std::unique_ptr<Snapshot>> SessionReader::ReadFor(IndexQuestion& 
     indexes.AskTail(question);
     return engine_.Read();
   }
+  // All at once, so that snapshots catch up in the order of their age: what one finds merged already
+  // is left out, and an older one would miss it. And before another moves the tail on.
+  MutexLock lock(catching_up_);
   BATONSTORE_ASSIGN_OR_RETURN(std::unique_ptr<Snapshot> snapshot, engine_.Read());
   BATONSTORE_RETURN_IF_ERROR(tail_.CatchUp(*snapshot, keys_));
   indexes.AskTail(question);
@@ -132,11 +135,12 @@ absl::StatusOr<std::optional<Alias>> SessionReader::Scan(
   const absl::Time now = time_.Now();
   const uint64_t rows_at_end = rows - std::min(rows, kRowsPerSnapshot);
   std::optional<Alias> go_on;
+  Alias last;
   absl::Status broken;
   const auto look_at = [&](absl::StatusOr<StoredSession> session) {
     broken = session.status();
     if (!broken.ok()) return false;
-    const Alias alias = session->alias();
+    const Alias alias = last = session->alias();
     Session seen = (*std::move(session)).Seen();
     const bool more = !Matches(filter, seen) || visit(std::move(seen));
     if (--rows > rows_at_end && more) return true;
@@ -152,7 +156,8 @@ absl::StatusOr<std::optional<Alias>> SessionReader::Scan(
                   }));
   BATONSTORE_RETURN_IF_ERROR(broken);
   if (!go_on.has_value() && question.newer.size() == kRowsPerSnapshot) {
-    go_on = Alias(question.newer.back().value() + 1);
+    // After all that the table had, too: meanwhile more may have been merged than the tail named.
+    go_on = Alias(std::max(question.newer.back(), last).value() + 1);
   }
   return go_on;
 }

@@ -15,6 +15,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "batonstore/base/clock.h"
+#include "batonstore/base/mutex.h"
 #include "batonstore/store/attributes.h"
 #include "batonstore/store/engine.h"
 #include "batonstore/store/index_tail.h"
@@ -108,6 +109,7 @@ class SessionReader {
 
   IndexTail& tail_;
   const Tail kind_;
+  mutable Mutex catching_up_;  // of a tail that lags behind
 };
 
 }  // namespace batonstore
