@@ -53,9 +53,9 @@ absl::StatusOr<Session> SessionReader::Find(Alias alias) const {
 
 absl::StatusOr<std::unique_ptr<Snapshot>> SessionReader::ReadFor(IndexQuestion& question) const {
   const Indexes& indexes = table_.indexes();
+  absl::Status usable = engine_.Usable();  // asks without a lock, as a forked child must
+  if (!usable.ok()) return usable;
   if (kind_ == Tail::kIsComplete) {
-    absl::Status usable = engine_.Usable();  // asks without a lock, as a forked child must
-    if (!usable.ok()) return usable;
     indexes.AskTail(question);
     return engine_.Read();
   }
