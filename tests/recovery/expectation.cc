@@ -4,6 +4,7 @@
 #include <cstring>
 #include <optional>
 
+#include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 
 namespace batonstore::testing {
@@ -42,9 +43,13 @@ std::vector<Call> GeneralQuestions() {
     list.filter.principal = principal;
     calls.push_back(list);
   }
-  Call of_database = {.what = Do::kCount};
-  of_database.filter.database = "main";
-  calls.push_back(of_database);
+  for (const char* database : {"main", ""}) {
+    Call of_database = {.what = Do::kCount};
+    of_database.filter.database = database;
+    calls.push_back(of_database);
+    of_database.what = Do::kList;
+    calls.push_back(of_database);
+  }
   calls.push_back({.what = Do::kCompensations});
   calls.push_back({.what = Do::kReadEvents, .text = "consumer 0"});
   calls.push_back({.what = Do::kReadEvents, .text = "consumer 1"});
@@ -65,6 +70,10 @@ std::vector<Call> QuestionsOf(const StoreModel& model) {
     calls.push_back(VerifyCall(session, model.GenerationOf(session.alias)));
   }
   return calls;
+}
+
+std::string AliasText(const absl::StatusOr<Session>& found) {
+  return found.ok() ? TextOf(found->alias) : TextOf(found.status());
 }
 
 }  // namespace
@@ -106,7 +115,8 @@ Expectation::Expectation(const Snapshot& snapshot) : wall_(snapshot.wall) {
   reads_ = ReadsOf(model);
   reads_.removed = std::move(removed);
   reads_.crashed = !snapshot.fresh && !snapshot.closed;
-  writes_ = WritesOf(model);
+  const Limits& limits = model.policy().limits;
+  writes_ = WritesOf(model, limits.per_principal + limits.per_database + limits.per_store > 0);
   model.Restart(/*orderly=*/true);
   again_ = ReadsOf(model);
 }
@@ -128,8 +138,46 @@ Expectation::Reads Expectation::ReadsOf(StoreModel& model) {
   return reads;
 }
 
-// A new commit, and batons that are no longer good, or not yet.
-Expectation::Answers Expectation::WritesOf(StoreModel& model) {
+// Requests that were made before: the last ones that have an idempotency key, ended ones too.
+std::vector<Call> Repeated(const StoreModel& model) {
+  constexpr size_t kMost = 4;
+  std::vector<Call> calls;
+  const std::vector<Alias> aliases = model.Aliases();
+  for (auto alias = aliases.rbegin(); alias != aliases.rend() && calls.size() < kMost; ++alias) {
+    const std::string key = model.IdempotencyKeyOf(*alias);
+    if (key.empty()) continue;
+    const Session session = *model.Find(*alias);
+    Call call = {.what = Do::kReserveAndCreate};
+    call.spec = {.label = session.label,
+                 .kind = session.kind,
+                 .principal = session.principal,
+                 .database = session.database,
+                 .expires_at = absl::InfiniteFuture(),
+                 .idempotency_key = key};
+    calls.push_back(std::move(call));
+  }
+  return calls;
+}
+
+// As many as limits allow, and one more, at the least.
+std::vector<Call> UpToTheLimits() {
+  constexpr int kOfEach = 3;
+  std::vector<Call> calls;
+  for (int i = 0; i < kOfEach; ++i) {
+    for (const char* principal : {"a", "ab"}) {
+      Call create = {.what = Do::kReserveAndCreate};
+      create.spec = {.label = "after",
+                     .principal = principal,
+                     .database = i % 2 == 0 ? "" : "main",
+                     .expires_at = absl::InfiniteFuture()};
+      calls.push_back(std::move(create));
+    }
+  }
+  return calls;
+}
+
+// New commits, and batons that are no longer good, or not yet.
+Expectation::Answers Expectation::WritesOf(StoreModel& model, bool has_limits) {
   Answers writes;
   for (const Session& session : Usable(model, 2)) {
     const uint64_t generation = model.GenerationOf(session.alias);
@@ -139,13 +187,16 @@ Expectation::Answers Expectation::WritesOf(StoreModel& model) {
       writes.emplace_back(call, model.Answer(call, {}));
     }
   }
-  Call create = {.what = Do::kReserveAndCreate};
-  create.spec = {.label = "after", .principal = "a", .expires_at = absl::InfiniteFuture()};
+  std::vector<Call> inserts = Repeated(model);
+  const std::vector<Call> more = UpToTheLimits();
+  inserts.insert(inserts.end(), more.begin(), has_limits ? more.end() : more.begin() + 1);
   ScriptedKeys keys = Keys();
-  Reply fresh;
-  fresh.fresh = Session();
-  fresh.fresh->public_key = keys.Generate(create.spec.key_type)->public_key;
-  writes.emplace_back(create, model.Answer(create, fresh));
+  for (const Call& insert : inserts) {
+    Reply fresh;
+    fresh.fresh = Session();
+    fresh.fresh->public_key = keys.Generate(insert.spec.key_type)->public_key;
+    writes.emplace_back(insert, model.Answer(insert, fresh));
+  }
   writes.emplace_back(Call{.what = Do::kStats}, model.Answer({.what = Do::kStats}, {}));
   return writes;
 }
@@ -187,8 +238,7 @@ std::string Expectation::CompareAnswers(recovery::Store& store, const Reads& rea
   }
   if (std::string differs = Compare(store, reads.answers); !differs.empty()) return differs;
   for (const auto& [public_key, alias] : reads.by_public_key) {
-    const absl::StatusOr<Session> found = store.sessions().FindByPublicKey(public_key);
-    const std::string got = found.ok() ? TextOf(found->alias) : TextOf(found.status());
+    const std::string got = AliasText(store.sessions().FindByPublicKey(public_key));
     if (got != TextOf(alias)) return Difference("FindByPublicKey", got, TextOf(alias));
   }
   return "";
@@ -203,6 +253,27 @@ std::string Expectation::Differs(recovery::Store& store, const StoreModel& model
 
 std::string Expectation::DiffersInWriting(recovery::Store& store) const {
   return Compare(store, writes_);
+}
+
+std::string Expectation::DiffersToAnObserver(const SessionReader& sessions) const {
+  for (const auto& [public_key, alias] : again_.by_public_key) {
+    const std::string got = AliasText(sessions.FindByPublicKey(public_key));
+    if (got != TextOf(alias)) return Difference("FindByPublicKey", got, TextOf(alias));
+  }
+  for (const auto& [call, expected] : again_.answers) {
+    std::string got;
+    if (call.what == Do::kCount) {
+      const absl::StatusOr<uint64_t> count = sessions.Count(call.filter);
+      got = count.ok() ? TextOf(*count) : TextOf(count.status());
+    } else if (call.what == Do::kList) {
+      const absl::StatusOr<ListPage> page = sessions.List(call.filter, kMaxPageSize);
+      got = page.ok() ? TextOf(page->sessions) : TextOf(page.status());
+    } else {
+      continue;
+    }
+    if (got != expected) return Difference(Describe(call), got, expected);
+  }
+  return "";
 }
 
 std::string Expectation::DiffersWhenOpenedAgain(recovery::Store& store) const {

@@ -15,6 +15,7 @@
 #include "batonstore/crypto/random.h"
 #include "batonstore/recovery/open.h"
 #include "batonstore/store/policy.h"
+#include "batonstore/store/session_reader.h"
 #include "tests/support/fake_clock.h"
 #include "tests/support/scripted_keys.h"
 #include "tests/support/store_calls.h"
@@ -43,6 +44,9 @@ class Expectation {
   std::string DiffersInWriting(recovery::Store& store) const;
   std::string DiffersWhenOpenedAgain(recovery::Store& store) const;
 
+  // Of an observer of the store that was opened again, and has been closed.
+  std::string DiffersToAnObserver(const SessionReader& sessions) const;
+
   // The same of a store that has been open since the model has.
   static std::string Differs(recovery::Store& store, const StoreModel& model);
 
@@ -65,7 +69,7 @@ class Expectation {
   };
 
   static Reads ReadsOf(StoreModel& model);
-  static Answers WritesOf(StoreModel& model);
+  static Answers WritesOf(StoreModel& model, bool has_limits);
   static std::string Compare(recovery::Store& store, const Reads& reads);
   static std::string Compare(recovery::Store& store, const Answers& answers);
   static std::string CompareAnswers(recovery::Store& store, const Reads& reads);

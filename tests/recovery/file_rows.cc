@@ -35,6 +35,13 @@ std::optional<FileRows> ReadFileRows(const std::string& path) {
   return last.ok() ? RowsOf(**file, *last) : std::nullopt;
 }
 
+std::optional<IndexMark> ReadFileMark(const std::string& path) {
+  const std::optional<FileRows> rows = ReadFileRows(path);
+  if (!rows.has_value()) return std::nullopt;
+  const auto row = rows->find({Table::kMeta, std::string(meta::kIndexMark)});
+  return row == rows->end() ? std::nullopt : DecodeIndexMark(row->second);
+}
+
 std::optional<FileRows> ReadFileRowsBefore(const std::string& path) {
   const auto file = recovery::PageFile::Open(path);
   if (!file.ok()) return std::nullopt;

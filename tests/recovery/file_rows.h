@@ -8,6 +8,7 @@
 #include <string>
 #include <utility>
 
+#include "batonstore/store/index_entry.h"
 #include "batonstore/store/schema.h"
 
 namespace batonstore::testing {
@@ -17,6 +18,9 @@ using FileRows = std::map<std::pair<Table, std::string>, std::string>;
 
 // Nothing if the file cannot be read. REQUIRES: nobody writes it.
 std::optional<FileRows> ReadFileRows(const std::string& path);
+
+// How far the indexes are merged. Nothing where there is no store. REQUIRES: nobody writes it.
+std::optional<IndexMark> ReadFileMark(const std::string& path);
 
 // As of the commit before the last one, whose pages are all still there: what is read, and rightly,
 // once the last meta page is replaced by the other.

@@ -43,6 +43,7 @@
 #include "batonstore/recovery/verify.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/support/index_rules.h"
 #include "tests/support/sessions.h"
 #include "tests/support/status_matchers.h"
 #include "tests/support/temp_dir.h"
@@ -50,6 +51,7 @@
 namespace batonstore::recovery {
 namespace {
 
+using ::batonstore::testing::AnyIndexRules;
 using ::batonstore::testing::HasVerdict;
 using ::batonstore::testing::IsOk;
 using ::batonstore::testing::LastingSpec;
@@ -135,7 +137,8 @@ void UseSessions(SessionStore& sessions, int pipe, uint64_t seed) {
 // Never returns: somebody kills it.
 int RunOwner(const std::string& directory, int pipe, uint64_t seed) {
   Say(pipe, "opening");
-  const std::unique_ptr<Store> store = Require(Open({.directory = directory}));
+  const Policy policy = {.indexes = AnyIndexRules(seed)};
+  const std::unique_ptr<Store> store = Require(Open({.directory = directory, .policy = policy}));
   Say(pipe, "opened");
   std::vector<std::thread> threads;
   for (int i = 0; i < kThreads; ++i) {
@@ -158,6 +161,12 @@ void ReadAll(const SessionReader& sessions) {
       const absl::StatusOr<Session> found = sessions.Find(session.alias);
       if (VerdictOf(found.status()) == Verdict::kNotFound) continue;  // removed by a recovery
       if (Require(found).public_key != session.public_key) _exit(4);
+      const absl::StatusOr<Session> by_key = sessions.FindByPublicKey(session.public_key);
+      if (VerdictOf(by_key.status()) == Verdict::kNotFound) {  // only if it has gone meanwhile
+        if (sessions.Find(session.alias).ok()) _exit(6);
+      } else if (Require(by_key).alias != session.alias) {
+        _exit(7);
+      }
     }
     after = page.next;
   } while (after.has_value());
@@ -429,6 +438,33 @@ class KilledStore {
     ASSERT_OK_AND_ASSIGN(const StoreStats stats, sessions.Stats());
     EXPECT_GE(stats.sessions, known_.created.size());
     EXPECT_EQ(known_.duplicates, 0u);
+    if (!is_last) return;
+    EXPECT_THAT(store->Close(), IsOk());
+    CheckLimits();
+  }
+
+  // They count right whatever is merged: one more may come, and then nobody.
+  void CheckLimits() {
+    Policy policy = {.indexes = AnyIndexRules(random_())};
+    uint64_t live = 0;
+    for (const auto& [alias, entry] : known_.created) live += !entry.revoking;
+    ASSERT_OK_AND_ASSIGN(std::unique_ptr<Store> store, Open({.directory = directory_}));
+    ListFilter created = {.state = State::kCreated, .principal = "alice"};
+    ASSERT_OK_AND_ASSIGN(const uint64_t of_principal, store->sessions().Count(created));
+    EXPECT_GE(of_principal, live);
+    created = {.state = State::kCreated, .database = "main"};
+    ASSERT_OK_AND_ASSIGN(const uint64_t of_database, store->sessions().Count(created));
+    EXPECT_EQ(of_database, of_principal);
+    ASSERT_THAT(store->Close(), IsOk());
+    store.reset();
+    policy.limits = {.per_principal = of_principal + 1, .per_database = of_principal + 2};
+    ASSERT_OK_AND_ASSIGN(store, Open({.directory = directory_, .policy = policy}));
+    EXPECT_THAT(store->sessions().ReserveAndCreate(LastingSpec()), IsOk());
+    EXPECT_THAT(store->sessions().ReserveAndCreate(LastingSpec()), HasVerdict(Verdict::kTooMany));
+    SessionSpec of_another = LastingSpec();
+    of_another.principal = "bob";
+    EXPECT_THAT(store->sessions().ReserveAndCreate(of_another), IsOk());
+    EXPECT_THAT(store->sessions().ReserveAndCreate(of_another), HasVerdict(Verdict::kTooMany));
   }
 
   std::mt19937_64& random_;

@@ -158,6 +158,15 @@ std::string CloseAndLook(recovery::Store& store, const std::string& directory) {
   return closed.ok() ? CheckWhole(directory) : absl::StrCat("Close: ", closed.ToString());
 }
 
+// What somebody sees of it who only reads.
+std::string Observe(const recovery::Options& options, const Expectation& expected) {
+  const absl::StatusOr<std::unique_ptr<recovery::Observer>> observer =
+      recovery::OpenReadOnly(options);
+  if (!observer.ok()) return absl::StrCat("OpenReadOnly: ", observer.status().ToString());
+  const std::string differs = expected.DiffersToAnObserver((*observer)->sessions());
+  return differs.empty() ? "" : absl::StrCat("to an observer: ", differs);
+}
+
 }  // namespace
 
 const Expectation& PowerCheck::ExpectationOf(size_t snapshot) {
@@ -237,6 +246,8 @@ bool PowerCheck::Try(const std::vector<const Expectation*>& allowed, bool may_cr
   }
   outcome.trouble = expected.DiffersWhenOpenedAgain(**store);
   if (outcome.trouble.empty()) outcome.trouble = CloseAndLook(**store, directory);
+  store->reset();
+  if (outcome.trouble.empty()) outcome.trouble = Observe(options, expected);
   return true;
 }
 

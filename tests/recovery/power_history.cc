@@ -14,9 +14,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "batonstore/recovery/open.h"
+#include "batonstore/store/index_entry.h"
+#include "tests/recovery/file_rows.h"
 #include "tests/support/any_call.h"
 #include "tests/support/crash_states.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/index_rules.h"
 #include "tests/support/store_folder.h"
 
 namespace batonstore::testing {
@@ -91,6 +94,7 @@ Policy AnyPolicy(std::mt19937_64& random) {
       number % 3 == 0 ? absl::InfiniteDuration() : absl::Seconds(static_cast<int>(number) % 5 * 3);
   policy.turns.on_replay = static_cast<TurnRules::OnReplay>(number / 5 % 3);
   policy.turns.max_reply_bytes = number % 2 == 0 ? 9 : 30'000;
+  policy.indexes = AnyIndexRules(random());
   if (number % 4 != 1) return policy;
   policy.limits = {.per_principal = 2 + number % 4, .per_database = number % 7, .per_group = 4};
   if (number % 8 < 4) policy.limits.at_limit = Limits::AtLimit::kRevokeOldest;
@@ -203,8 +207,19 @@ class Recorder {
     window.answered = answered;
     window.allowed.push_back(answered);
     if (window.begin == window.end) return false;
+    window.is_merging = std::exchange(has_merged_, false);
     history_.windows.push_back(std::move(window));
     return true;
+  }
+
+  // Looks whether the indexes have been merged further since the last time.
+  void NoteMerging() {
+    const IndexMark mark = ReadFileMark(root_ + "/store/data.mdb").value_or(mark_);
+    const IndexMark before = std::exchange(mark_, mark);
+    history_.passes += mark.done != before.done;
+    if (mark == before) return;
+    has_merged_ = true;
+    model_.MergedIndexes();
   }
 
   // ---- Opening and closing ----
@@ -409,6 +424,7 @@ class Recorder {
     const Reply reply = MakeCall(store_->sessions(), turns_, call);
     if (turns_.size() > turns) at_most_once_ = call.presentation.cut_off == CutOff::kAtMostOnce;
     Same(Describe(call), reply.text, model_.Answer(call, reply));
+    NoteMerging();
     Note(reply);
     if (End(std::move(window), AddSnapshot(model_, data_ + 1))) ++data_;
   }
@@ -436,6 +452,7 @@ class Recorder {
     if (reply.text == expected) {  // it did not strike, or nothing that matters
       log_.Fail(std::nullopt);
       model_ = done;
+      NoteMerging();
       window.kind = static_cast<int>(call.what);
       window.allowed.pop_back();
       if (End(std::move(window), AddSnapshot(model_, data_ + 1))) ++data_;
@@ -463,6 +480,7 @@ class Recorder {
     done.Restart(/*orderly=*/false);
     model_.Restart(/*orderly=*/false);
     if (is_done) model_ = std::move(done);
+    NoteMerging();
     End(std::move(window), AddSnapshot(model_, data_));
   }
 
@@ -478,6 +496,8 @@ class Recorder {
   OpenTurns turns_;
   bool at_most_once_ = false;  // the last turn that was taken
   std::vector<Alias> given_;
+  IndexMark mark_;
+  bool has_merged_ = false;  // in the window under way
   uint64_t data_ = 0;
   size_t step_ = kNoStep;
 };

@@ -56,6 +56,7 @@ struct Window {
   size_t opens_at = 0;          // where recovery::Open begins, if it does; else `end`
   std::vector<size_t> allowed;  // the snapshots that may be found meanwhile
   size_t answered = 0;          // the only one from `end` on
+  bool is_merging = false;      // it carried a slice of a pass over the indexes
 };
 inline constexpr size_t kNoStep = ~size_t{0};
 
@@ -71,6 +72,7 @@ struct History {
   std::vector<LogRecord> records;
   std::vector<Snapshot> snapshots;
   std::vector<Window> windows;
+  size_t passes = 0;  // over the indexes, that ended
   std::string trouble = {};  // store and model disagreed with the power on, and how
 };
 

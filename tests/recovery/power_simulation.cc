@@ -51,6 +51,7 @@ void Simulation::Run(const History& history, uint64_t number) {
   known_.clear();
   place_.history = number;
   place_.barrier = 0;
+  shared_.passes += history.passes;
   for (const Window& window : history.windows) {
     place_.step = window.step;
     RunWindow(window);
@@ -128,6 +129,10 @@ void Simulation::AtBarrier(const Window& window, const LogRecord& record, size_t
   ++place_.barrier;
   ++shared_.barriers;
   ++shared_.rows[static_cast<size_t>(window.kind)].barriers;
+  if (window.is_merging) {
+    ++shared_.slices;
+    ++shared_.rows[static_cast<size_t>(window.kind)].slices;
+  }
   std::vector<size_t> allowed = window.allowed;
   const bool answers = window.kind < kCalls || window.kind > static_cast<int>(Kind::kFailedCall);
   if (options_.mutant == Mutant::kEarlyAnswer && answers) allowed = {window.answered};

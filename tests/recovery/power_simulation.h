@@ -53,12 +53,15 @@ struct Shared {
   struct Row {
     std::atomic<uint64_t> times;
     std::atomic<uint64_t> barriers;
+    std::atomic<uint64_t> slices;  // barriers while a slice of the indexes was being merged
     std::atomic<uint64_t> states;
   };
   std::atomic<uint64_t> states;
   std::atomic<uint64_t> of_recovery;  // those of them that are of a second crash
   std::atomic<uint64_t> checked;      // with repetitions
   std::atomic<uint64_t> barriers;
+  std::atomic<uint64_t> slices;
+  std::atomic<uint64_t> passes;  // over the indexes, that ended in the histories
   std::atomic<uint64_t> violations;
   std::atomic<uint64_t> unrecorded;  // histories that went wrong with the power on
   std::atomic<bool> is_stopped;

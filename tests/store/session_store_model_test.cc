@@ -6,6 +6,7 @@
 #include <rapidcheck/gtest.h>
 
 #include <array>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
@@ -16,9 +17,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "batonstore/recovery/open.h"
+#include "batonstore/store/index_entry.h"
 #include "batonstore/store/session_store.h"
+#include "tests/recovery/file_rows.h"
 #include "tests/support/any_call.h"
 #include "tests/support/fake_clock.h"
+#include "tests/support/index_rules.h"
 #include "tests/support/memory_store.h"
 #include "tests/support/scripted_keys.h"
 #include "tests/support/sessions.h"
@@ -37,18 +41,21 @@ void showValue(const Policy& policy, std::ostream& out) {
       << limits.per_store << ", group " << limits.per_group
       << (limits.at_limit == Limits::AtLimit::kRefuse ? ", refuse" : ", revoke the oldest")
       << ", retention " << policy.retention << ", replies of " << policy.turns.max_reply_bytes
-      << ", on replay " << static_cast<int>(policy.turns.on_replay);
+      << ", on replay " << static_cast<int>(policy.turns.on_replay) << ", tails of "
+      << policy.indexes.min_tail << ", slices of " << policy.indexes.slice;
 }
 
 namespace {
 
 using testing::AnyCall;
+using testing::AnyIndexRules;
 using testing::Call;
 using testing::Do;
 using testing::FakeClock;
 using testing::MakeCall;
 using testing::MemoryStore;
 using testing::OpenTurns;
+using testing::ReadFileMark;
 using testing::Reply;
 using testing::ScriptedKeys;
 using testing::StatusOf;
@@ -65,6 +72,7 @@ class World {
   virtual FakeClock& clock() = 0;
   virtual const recovery::RecoveryReport& report() = 0;
   virtual void Restart(bool orderly) = 0;
+  virtual IndexMark mark() = 0;  // of the indexes
 
  protected:
   // Every third draw gives a pair that was given before.
@@ -83,6 +91,11 @@ class MemoryWorld final : public World {
   void Restart(bool orderly) override {
     if (orderly) RC_ASSERT(store().Close().ok());
     store_ = std::make_unique<MemoryStore>(store_->Crash(), keys_, policy_);
+  }
+  IndexMark mark() override {
+    const absl::StatusOr<std::unique_ptr<Snapshot>> snapshot = store_->engine().Read();
+    RC_ASSERT(snapshot.ok());
+    return *GetIndexMark(**snapshot);
   }
 
  private:
@@ -108,6 +121,7 @@ class FileWorld final : public World {
     store_.reset();
     Open();
   }
+  IndexMark mark() override { return ReadFileMark(Folder() + "/data.mdb").value(); }
 
  private:
   void Open() {
@@ -202,8 +216,9 @@ rc::Gen<std::vector<Step>> Steps(double scale) {
 }
 
 rc::Gen<Policy> Policies() {
-  return rc::gen::map(rc::gen::inRange(0, 60), [](int number) {
+  return rc::gen::map(rc::gen::inRange(0, 60 * 192), [](int number) {
     Policy policy;
+    policy.indexes = AnyIndexRules(static_cast<uint64_t>(number / 60));
     policy.retention = number % 3 == 0 ? absl::InfiniteDuration() : absl::Seconds(number % 5 * 3);
     policy.turns.on_replay = static_cast<TurnRules::OnReplay>(number / 5 % 3);
     policy.turns.max_reply_bytes = 9;  // now and then a reply is longer
@@ -221,7 +236,7 @@ rc::Gen<Policy> Policies() {
 class Comparison {
  public:
   Comparison(World& world, const Policy& policy)
-      : world_(world), model_(world.clock().Wall(), policy) {}
+      : world_(world), merges_(policy.indexes.min_tail < 100), model_(world.clock().Wall(), policy) {}
 
   void Take(const Step& step) {
     if (step.what < testing::kCalls) {
@@ -305,6 +320,7 @@ class Comparison {
     RC_LOG() << Describe(call) << std::endl;
     const Reply real = MakeCall(store(), turns_[static_cast<size_t>(call.caller)], call);
     Same(real.text, model_.Answer(call, real));
+    NoteMerging();
     if (!real.fresh.has_value()) return;
     const auto [known, is_new] = keys_.emplace(real.fresh->alias, real.fresh->public_key);
     if (is_new) given_.push_back(real.fresh->alias);
@@ -314,6 +330,12 @@ class Comparison {
         RC_ASSERT(other == real.fresh->alias || keys_[other] != real.fresh->public_key);
       }
     }
+  }
+
+  void NoteMerging() {
+    if (!merges_) return;
+    const IndexMark mark = world_.mark();
+    if (std::exchange(mark_, mark) != mark) model_.MergedIndexes();
   }
 
   void FindByPublicKey(Alias alias) {
@@ -355,6 +377,8 @@ class Comparison {
   }
 
   World& world_;
+  const bool merges_;
+  IndexMark mark_;
   StoreModel model_;
   std::array<OpenTurns, kCallers> turns_;
   std::vector<Alias> given_;           // every alias that was ever seen

@@ -15,6 +15,7 @@
 #include "absl/time/time.h"
 #include "batonstore/recovery/open.h"
 #include "batonstore/store/session_store.h"
+#include "tests/support/index_rules.h"
 #include "tests/support/sessions.h"
 
 namespace batonstore::testing {
@@ -121,6 +122,8 @@ void AsOwner(const std::string& directory, Work work) {
   const auto store = OrDie(recovery::Open({.directory = directory,
                                            .map_bytes = uint64_t{64} << 20,
                                            .reserved_bytes = 0,  // a small file
+                                           // Every index has rows, and not of the newest sessions.
+                                           .policy = {.indexes = HastyIndexes(4, 13)},
                                            .sweep_every = absl::InfiniteDuration()}));
   work(store->sessions());
   Require(store->Close());

@@ -106,6 +106,11 @@ uint64_t StoreModel::VersionOf(Alias alias) const {
   return found == entries_.end() ? 0 : found->second.attributes.version;
 }
 
+std::string StoreModel::IdempotencyKeyOf(Alias alias) const {
+  const auto found = entries_.find(alias);
+  return found == entries_.end() ? "" : found->second.idempotency_key;
+}
+
 std::vector<Alias> StoreModel::Members(Alias group) const {
   std::vector<Alias> members = {group};
   if (const auto linked = linked_.find(group); linked != linked_.end()) {

@@ -47,6 +47,9 @@ class StoreModel {
   // What is left of an orderly end once it is on the disk: a note of the time.
   void Close() { Wrote(); }
 
+  // A commit has moved the indexes on, and may have done nothing else: a note of the time, too.
+  void MergedIndexes() { Wrote(); }
+
   // The store goes down and comes up again. Returns what was removed, with its intent.
   std::vector<std::pair<Alias, std::string>> Restart(bool orderly);
 
@@ -63,6 +66,8 @@ class StoreModel {
   // Nothing for a session that can be used; else the answer of whoever uses it.
   std::optional<std::string> Unusable(Alias alias) const;
   uint64_t VersionOf(Alias alias) const;
+  std::string IdempotencyKeyOf(Alias alias) const;
+  const Policy& policy() const { return policy_; }
   uint64_t GenerationOf(Alias alias) const;
   // Whether this call of kResume would get a turn, or UNKNOWN, if nobody else were at it.
   bool AsksForTheSession(const Call& resume) const;
