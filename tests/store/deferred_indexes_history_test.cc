@@ -399,22 +399,35 @@ IndexMark MarkOf(MemoryStore& store) {
 
 TEST(DeferredIndexesHistoryTest, WithoutRoomForASliceTheWorkIsDoneWithoutIt) {
   for (const Fault fault : {Fault::kDiskFull, Fault::kNoMemory, Fault::kTooBig, Fault::kFailed}) {
-    SCOPED_TRACE(static_cast<int>(fault));
-    MemoryStore store(SystemKeyPairs(), Merging(2, 4));
-    for (int i = 0; i < 2; ++i) ASSERT_THAT(store->ReserveAndCreate(LastingSpec()), IsOk());
-    const IndexMark before = MarkOf(store);
-    bool struck = false;
-    store.engine().InjectFaults([&](MemoryEngine::Step) {
-      return std::exchange(struck, true) ? Fault::kNone : fault;
-    });
-    EXPECT_THAT(store->ReserveAndCreate(LastingSpec()), IsOk());
-    store.engine().InjectFaults(nullptr);
-    EXPECT_TRUE(struck);
-    EXPECT_EQ(MarkOf(store), before) << "the slice is kept that could not be written";
-    CheckTables(store);
-    for (int i = 0; i < 6; ++i) ASSERT_THAT(store->ReserveAndCreate(LastingSpec()), IsOk());
-    EXPECT_NE(MarkOf(store), before) << "it is never tried again";
-    CheckTables(store);
+    uint64_t nth = 0;  // of the writes: those of the slice, those of the call, the commit
+    for (bool struck = true; struck; ++nth) {
+      SCOPED_TRACE(absl::StrCat("fault ", static_cast<int>(fault), " at write ", nth));
+      MemoryStore store(SystemKeyPairs(), Merging(2, 4));
+      Everybody everybody;
+      const auto create = [&] {
+        ASSERT_OK_AND_ASSIGN(const Session made, store->ReserveAndCreate(LastingSpec()));
+        everybody[made.alias] = {made};
+      };
+      for (int i = 0; i < 2; ++i) create();
+      const IndexMark before = MarkOf(store);
+      struck = false;
+      store.engine().InjectFaults([&, left = nth](MemoryEngine::Step) mutable {
+        if (struck || left-- > 0) return Fault::kNone;
+        struck = true;
+        return fault;
+      });
+      create();
+      store.engine().InjectFaults(nullptr);
+      EXPECT_EQ(MarkOf(store) == before, struck) << "the slice is kept that could not be written";
+      CheckTables(store);
+      CheckLookUps(*store, everybody);
+      for (int i = 0; i < 6; ++i) create();
+      EXPECT_NE(MarkOf(store), before) << "it is never tried again";
+      CheckTables(store);
+      CheckLookUps(*store, everybody);
+      if (HasFailure()) return;
+    }
+    EXPECT_GT(nth, 10u);
   }
 }
 
