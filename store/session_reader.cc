@@ -59,8 +59,8 @@ absl::StatusOr<std::unique_ptr<Snapshot>> SessionReader::ReadFor(IndexQuestion& 
     indexes.AskTail(question);
     return engine_.Read();
   }
-  // All at once, so that snapshots catch up in the order of their age: what one finds merged already
-  // is left out, and an older one would miss it. And before another moves the tail on.
+  // All at once, so that snapshots catch up in the order of their age: what one finds merged
+  // already is left out, and an older one would miss it. And before another moves the tail on.
   MutexLock lock(catching_up_);
   BATONSTORE_ASSIGN_OR_RETURN(std::unique_ptr<Snapshot> snapshot, engine_.Read());
   BATONSTORE_RETURN_IF_ERROR(tail_.CatchUp(*snapshot, keys_));

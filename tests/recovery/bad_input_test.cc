@@ -328,7 +328,8 @@ TEST_F(BadInputTest, AFullFileSystemIsRefusedAndServesAgainOnceThereIsRoom) {
         last = (*store)->sessions().Reserve(spec).status();
         reserved += last.ok();
       } while (last.ok());
-      if (VerdictOf(last) != Verdict::kFull) return "reserving until it is full: " + last.ToString();
+      if (VerdictOf(last) != Verdict::kFull)
+        return "reserving until it is full: " + last.ToString();
     }
     // Taking them away needs hardly any room, and gives some: what is left, the next one does.
     size_t removed = 0;

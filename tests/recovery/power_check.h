@@ -45,8 +45,8 @@ class StateFolder {
   std::map<std::string, std::vector<bool>> dirty_;  // pieces of files
 };
 
-// Empty if every page, row, index and count of the store in `folder`, which nobody has open, is sound;
-// else what is not.
+// Empty if every page, row, index and count of the store in `folder`, which nobody has open, is
+// sound; else what is not.
 std::string CheckWhole(const std::string& folder);
 
 class PowerCheck {

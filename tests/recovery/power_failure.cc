@@ -318,8 +318,8 @@ int RunStates(const Flags& flags) {
   const bool has_slices =
       flags.states < kRunWithSlices || (shared.slices >= 20 && shared.passes >= 2);
   if (!has_slices) printf("hardly ever cut: the merging of the indexes\n");
-  const bool ok = shared.violations == 0 && shared.unrecorded == 0 && never.empty() &&
-                  has_slices && shared.states == flags.states;
+  const bool ok = shared.violations == 0 && shared.unrecorded == 0 && never.empty() && has_slices &&
+                  shared.states == flags.states;
   printf(
       "power_failure: %s states=%ju violations=%ju barriers=%ju in_slices=%ju passes=%ju "
       "second_crashes=%ju seconds=%.1f states_per_second=%.0f seed=%ju\n",

@@ -80,15 +80,14 @@ VerifyReport VerifyQuietly(const std::string& directory, size_t window) {
                                    const std::vector<size_t>& windows = kWindows) {
   for (const size_t window : windows) {
     const VerifyReport report = VerifyQuietly(directory, window);
-    const bool named = std::any_of(
-        report.findings.begin(), report.findings.end(), [&](const Finding& finding) {
+    const bool named =
+        std::any_of(report.findings.begin(), report.findings.end(), [&](const Finding& finding) {
           return finding.table == TableName(table) && (!key.has_value() || finding.key == *key);
         });
     if (!named) {
-      return ::testing::AssertionFailure()
-             << "window " << window << ": " << TableName(table) << " "
-             << absl::BytesToHexString(key.value_or("")) << " is not named, but "
-             << report.ToStatus();
+      return ::testing::AssertionFailure() << "window " << window << ": " << TableName(table) << " "
+                                           << absl::BytesToHexString(key.value_or(""))
+                                           << " is not named, but " << report.ToStatus();
     }
   }
   return ::testing::AssertionSuccess();
@@ -161,13 +160,12 @@ TEST(VerifyIndexesTest, EveryMomentOfAPassIsSound) {
   testing::KeepTempDirsInMemory();
   TempDir folder;
   ScriptedKeys keys([](uint64_t draw) { return draw; });
-  ASSERT_OK_AND_ASSIGN(const auto store,
-                       Open({.directory = folder / "store",
-                             .map_bytes = uint64_t{64} << 20,
-                             .reserved_bytes = 0,
-                             .policy = {.indexes = HastyIndexes(kInAPass, 1)},
-                             .sweep_every = absl::InfiniteDuration(),
-                             .key_pairs = &keys}));
+  ASSERT_OK_AND_ASSIGN(const auto store, Open({.directory = folder / "store",
+                                               .map_bytes = uint64_t{64} << 20,
+                                               .reserved_bytes = 0,
+                                               .policy = {.indexes = HastyIndexes(kInAPass, 1)},
+                                               .sweep_every = absl::InfiniteDuration(),
+                                               .key_pairs = &keys}));
   std::set<Table> cursors;
   bool is_within_a_principal = false;
   int passes = 0;
@@ -202,10 +200,9 @@ TEST(VerifyIndexesTest, TheRootRowLeavesTheIndexesOut) {
   testing::KeepTempDirsInMemory();
   TempDir folder;
   {
-    ASSERT_OK_AND_ASSIGN(const auto store,
-                         Open({.directory = folder / "store",
-                               .policy = {.indexes = HastyIndexes(2, 5)},
-                               .sweep_every = absl::InfiniteDuration()}));
+    ASSERT_OK_AND_ASSIGN(const auto store, Open({.directory = folder / "store",
+                                                 .policy = {.indexes = HastyIndexes(2, 5)},
+                                                 .sweep_every = absl::InfiniteDuration()}));
     for (uint64_t number = 0; number < 20; ++number) Create(store->sessions(), number);
     ASSERT_THAT(store->Close(), IsOk());
   }
@@ -232,12 +229,11 @@ class DamagedPassTest : public ::testing::TestWithParam<Table> {
     testing::KeepTempDirsInMemory();
     folder_ = std::make_unique<TempDir>();
     {
-      ASSERT_OK_AND_ASSIGN(const auto store,
-                           Open({.directory = original(),
-                                 .map_bytes = uint64_t{64} << 20,
-                                 .reserved_bytes = 0,
-                                 .policy = {.indexes = HastyIndexes(kInAPass, 3)},
-                                 .sweep_every = absl::InfiniteDuration()}));
+      ASSERT_OK_AND_ASSIGN(const auto store, Open({.directory = original(),
+                                                   .map_bytes = uint64_t{64} << 20,
+                                                   .reserved_bytes = 0,
+                                                   .policy = {.indexes = HastyIndexes(kInAPass, 3)},
+                                                   .sweep_every = absl::InfiniteDuration()}));
       // Two passes, so that there is something that was merged earlier.
       for (uint64_t number = 0; number < 200; ++number) {
         Create(store->sessions(), number);
@@ -398,8 +394,8 @@ TEST_P(DamagedPassTest, APopulationThatCountsTheTailIsFound) {
     const Scope scope{at.first, at.second};
     Population wrong = contents_.populations.at(at);
     wrong.live += count;
-    const std::string edited = Edited(
-        [&](Transaction& transaction) { return PutPopulation(transaction, scope, wrong); });
+    const std::string edited =
+        Edited([&](Transaction& transaction) { return PutPopulation(transaction, scope, wrong); });
     EXPECT_TRUE(IsFound(edited, scope.table, std::nullopt));
   }
 }

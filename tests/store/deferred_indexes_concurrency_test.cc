@@ -1,5 +1,6 @@
 // Look-ups against writers while index entries are merged a few at a time: whoever was acknowledged
-// before a look-up began must be found, by threads of the owner and by observers in another process.
+// before a look-up began must be found, by threads of the owner and by observers in another
+// process.
 
 #include <algorithm>
 #include <atomic>
@@ -212,8 +213,8 @@ TEST(DeferredIndexesConcurrencyTest, ObserversFindWhomTheySee) {
         const Session& newest = page.sessions.back();
         after = newest.alias;
         const std::string missed = Missed(sessions, newest);
-        const bool is_gone =
-            !missed.empty() && VerdictOf(sessions.Find(newest.alias).status()) == Verdict::kNotFound;
+        const bool is_gone = !missed.empty() &&
+                             VerdictOf(sessions.Find(newest.alias).status()) == Verdict::kNotFound;
         ASSERT_TRUE(missed.empty() || is_gone) << newest.alias.ToString() << " by " << missed;
         ++(is_gone ? gone : looked_up);
       }

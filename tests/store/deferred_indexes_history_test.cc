@@ -78,8 +78,8 @@ void CheckTables(MemoryStore& store) {
                              for (const IndexEntry& entry : EntriesOf(*identity.keys, record)) {
                                if (!mark.Covers(entry)) continue;
                                expected.emplace(entry.table, entry.Key());
-                               const bool counts = CountsLive(entry.table) &&
-                                                   !IsTerminal(record.session.state);
+                               const bool counts =
+                                   CountsLive(entry.table) && !IsTerminal(record.session.state);
                                const Scope scope{entry.table, entry.hash};
                                if (counts) ++live[{entry.table, scope.Key()}];
                              }
@@ -312,9 +312,8 @@ class History {
   }
 
   void Revoke() {
-    Known* const known = Any([](const Known& any) {
-      return any.is_live && any.session.state == State::kCreated;
-    });
+    Known* const known =
+        Any([](const Known& any) { return any.is_live && any.session.state == State::kCreated; });
     if (known == nullptr) return;
     const absl::Status revoked = store().Revoke(known->session.alias);
     if (IsShort(revoked)) return;
@@ -323,9 +322,8 @@ class History {
   }
 
   void CycleKey() {
-    Known* const old = Any([](const Known& known) {
-      return known.is_live && known.session.state == State::kCreated;
-    });
+    Known* const old = Any(
+        [](const Known& known) { return known.is_live && known.session.state == State::kCreated; });
     if (old == nullptr) return;
     const absl::StatusOr<Session> fresh = store().CycleKey(old->session.alias);
     if (IsShort(fresh.status())) return;
@@ -335,9 +333,8 @@ class History {
   }
 
   void Abandon() {
-    Known* const known = Any([](const Known& any) {
-      return any.is_live && any.session.state == State::kReserved;
-    });
+    Known* const known =
+        Any([](const Known& any) { return any.is_live && any.session.state == State::kReserved; });
     if (known == nullptr) return;
     const absl::Status abandoned = store().Abandon(known->session.alias);
     if (IsShort(abandoned)) return;
@@ -483,9 +480,9 @@ class LookUpTest : public ::testing::Test {
     EXPECT_THAT(recovery::WriteIdentity(*engine, key, SystemRandom()), IsOk());
     auto identity = recovery::ReadIdentity(*engine, key, SystemRandom());
     EXPECT_THAT(identity, IsOk());
-    auto result = recovery::RecoveryPass::Run(
-        {std::move(engine), *std::move(identity), SecretBytes(std::string(32, 'k')), &clock_,
-         &SystemRandom()});
+    auto result =
+        recovery::RecoveryPass::Run({std::move(engine), *std::move(identity),
+                                     SecretBytes(std::string(32, 'k')), &clock_, &SystemRandom()});
     EXPECT_THAT(result, IsOk());
     store_ = std::make_unique<SessionStore>(std::move(result->recovered), keys_,
                                             Policy{.indexes = rules});

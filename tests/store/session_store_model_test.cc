@@ -236,7 +236,9 @@ rc::Gen<Policy> Policies() {
 class Comparison {
  public:
   Comparison(World& world, const Policy& policy)
-      : world_(world), merges_(policy.indexes.min_tail < 100), model_(world.clock().Wall(), policy) {}
+      : world_(world),
+        merges_(policy.indexes.min_tail < 100),
+        model_(world.clock().Wall(), policy) {}
 
   void Take(const Step& step) {
     if (step.what < testing::kCalls) {

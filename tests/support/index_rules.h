@@ -1,5 +1,5 @@
-// Rules of the deferred indexes (store/index_entry.h) so small that a test of few sessions sees many
-// passes, and most of its stores in the middle of one.
+// Rules of the deferred indexes (store/index_entry.h) so small that a test of few sessions sees
+// many passes, and most of its stores in the middle of one.
 
 #ifndef BATONSTORE_TESTS_SUPPORT_INDEX_RULES_H_
 #define BATONSTORE_TESTS_SUPPORT_INDEX_RULES_H_
