@@ -61,25 +61,8 @@ absl::Status GroupCommitter::Run(Operation operation, Room room) {
   absl::Status usable = engine_.Usable();  // asks without a lock, as a forked child must
   if (!usable.ok()) return usable;
   Waiter self(operation, room);
-  size_t batch_size = 0;
-  {
-    MutexLock lock(mu_);
-    Enqueue(self);
-    while (!self.done && (leading_ || first_ != &self)) self.wake.Wait(mu_);
-    if (self.done) return std::move(self.answer);
-    leading_ = true;
-    batch_size = TakeBatch();
-  }
-  const Batch batch(batch_.data(), batch_size);
-  Commit(batch, /*accompanied=*/companion_ != nullptr);
-  MutexLock lock(mu_);
-  HandOut(batch, self);
-  leading_ = false;
-  if (first_ != nullptr) {
-    first_->wake.Signal();
-  } else {
-    idle_.SignalAll();
-  }
+  if (!Enqueue(self)) self.wake.Wait();
+  if (self.leads) Lead(self);
   return std::move(self.answer);
 }
 
@@ -95,26 +78,69 @@ void GroupCommitter::Drain() {
   while (leading_ || first_ != nullptr) idle_.Wait(mu_);
 }
 
-void GroupCommitter::Enqueue(Waiter& waiter) {
+bool GroupCommitter::Enqueue(Waiter& waiter) {
+  MutexLock lock(mu_);
   (first_ == nullptr ? first_ : last_->next) = &waiter;
   last_ = &waiter;
+  if (leading_) return false;
+  return leading_ = waiter.leads = true;
 }
 
-size_t GroupCommitter::TakeBatch() {
-  size_t size = 0;
-  while (first_ != nullptr && size < kMaxBatch) {
-    batch_[size++] = first_;
+// The answers come before the next leader: those who have got theirs and call again make its batch
+// larger.
+void GroupCommitter::Lead(Waiter& self) {
+  batch_size_ = 0;
+  TakeQueue();
+  Commit(Taken(), /*accompanied=*/companion_ != nullptr);
+  HandOut(self.next);
+  PassOn();
+}
+
+// The first of a batch is its leader.
+void GroupCommitter::TakeQueue() {
+  MutexLock lock(mu_);
+  if (batch_size_ > 0) batch_[batch_size_ - 1]->next = first_;
+  while (first_ != nullptr && batch_size_ < kMaxBatch) {
+    batch_[batch_size_++] = first_;
     first_ = first_->next;
   }
-  return size;
+  batch_[batch_size_ - 1]->next = nullptr;
 }
 
-void GroupCommitter::HandOut(Batch batch, const Waiter& leader) {
-  for (Waiter* waiter : batch) {
-    waiter->done = true;
-    // Under the lock: the waiter lives on its caller's stack, and is gone once that sees `done`.
-    if (waiter != &leader) waiter->wake.Signal();
+// Whoever queued while the batch ran is taken in, which saves a commit: but not into a part of a
+// batch that had to be divided, nor by those who have written nothing and can be answered now.
+bool GroupCommitter::TakeMore(Batch& batch, const Transaction& transaction) {
+  if (batch.size() != batch_size_ || transaction.writes() == 0) return false;
+  TakeQueue();
+  const bool took_some = batch_size_ > batch.size();
+  batch = Taken();
+  return took_some;
+}
+
+// Without the lock, which whoever wakes is about to take for its next call. By the queue's own
+// links, since the batch may have been put into another order.
+void GroupCommitter::HandOut(Waiter* first) {
+  while (first != nullptr) {
+    Waiter* const waiter = first;
+    first = waiter->next;  // it lives on its caller's stack, and is gone once it is woken
+    waiter->wake.Post();
   }
+}
+
+// Wakes one and no more: the others that queue wait for its commit.
+void GroupCommitter::PassOn() {
+  Waiter* next = nullptr;
+  {
+    MutexLock lock(mu_);
+    next = first_;
+    if (next == nullptr) {
+      leading_ = false;
+      idle_.SignalAll();
+      return;
+    }
+  }
+  next->leads = true;
+  next->wake.Post();
 }
 
 bool GroupCommitter::FreesRoom(const Waiter* waiter) { return waiter->room == Room::kFrees; }
@@ -171,12 +197,14 @@ bool GroupCommitter::RunCompanion(Transaction& transaction) {
   return began.ok() && transaction.fault() == Fault::kNone;
 }
 
-// Runs every operation that is not settled. An offender is one for which the transaction has to be
-// abandoned: the engine failed under it, or it wrote before it refused.
-Engine::Decision GroupCommitter::RunAll(Batch batch, Transaction& transaction, Waiter** offender) {
+// Runs every operation that is not settled, and those that queue meanwhile. An offender is one for
+// which the transaction has to be abandoned: the engine failed under it, or it wrote before it
+// refused.
+Engine::Decision GroupCommitter::RunAll(Batch& batch, Transaction& transaction, Waiter** offender) {
   auto decision =
       transaction.writes() == 0 ? Engine::Decision::kCommitFromReserve : Engine::Decision::kCommit;
-  for (Waiter* waiter : batch) {
+  for (size_t at = 0; at < batch.size() || TakeMore(batch, transaction); ++at) {
+    Waiter* const waiter = batch[at];
     if (waiter->settled) continue;
     const uint64_t writes_before = transaction.writes();
     waiter->answer = Guarded([&] { return waiter->operation(transaction); });

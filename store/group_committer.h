@@ -1,8 +1,9 @@
 // Group commit: any number of callers, one writer, one durable commit for all that queued.
 //
 // Each caller queues its operation. Whoever is first in the queue becomes the leader: it takes the
-// one write transaction, runs all that has queued up to then, commits once, hands the answers out,
-// and wakes the next leader. An operation is answered only after the commit that carries it.
+// one write transaction, runs all that has queued until there is nothing left to run, commits once,
+// hands the answers out, and wakes the next leader. An operation is answered only after the commit
+// that carries it.
 
 #ifndef BATONSTORE_STORE_GROUP_COMMITTER_H_
 #define BATONSTORE_STORE_GROUP_COMMITTER_H_
@@ -18,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "batonstore/base/mutex.h"
+#include "batonstore/base/semaphore.h"
 #include "batonstore/store/engine.h"
 
 namespace batonstore {
@@ -80,21 +82,28 @@ class GroupCommitter {
     Operation operation;
     Room room;
     absl::Status answer;
-    bool settled = false;  // refused for good: not to be run again
-    bool done = false;     // answered
-    Waiter* next = nullptr;
-    CondVar wake;
+    bool settled = false;    // refused for good: not to be run again
+    Waiter* next = nullptr;  // in the queue, and later in the batch
+
+    // Raised once the answer is there; or, before that, to have it lead.
+    Semaphore wake;
+    bool leads = false;
   };
   using Batch = absl::Span<Waiter*>;
 
-  void Enqueue(Waiter& waiter) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  size_t TakeBatch() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void HandOut(Batch batch, const Waiter& leader) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  // True if it leads at once, since nobody does; else it is woken.
+  bool Enqueue(Waiter& waiter);
 
   // The leader's part; no lock is held.
+  void Lead(Waiter& self);
+  void TakeQueue();
+  bool TakeMore(Batch& batch, const Transaction& transaction);
+  Batch Taken() { return Batch(batch_.data(), batch_size_); }
+  static void HandOut(Waiter* first);
+  void PassOn();
   void Commit(Batch batch, bool accompanied);
   bool RunCompanion(Transaction& transaction);
-  Engine::Decision RunAll(Batch batch, Transaction& transaction, Waiter** offender);
+  Engine::Decision RunAll(Batch& batch, Transaction& transaction, Waiter** offender);
   enum class Next { kDone, kAgain, kHalves, kByRoom };
   Next Settle(Batch batch, const Engine::Outcome& outcome, Waiter* offender);
   static void AnswerUnsettled(Batch batch, const absl::Status& answer);
@@ -109,12 +118,14 @@ class GroupCommitter {
   const std::function<absl::Status(Transaction&)> epilogue_;
   Companion* const companion_;  // may be null
 
-  std::array<Waiter*, kMaxBatch> batch_;  // the leader's
+  // The leader's.
+  std::array<Waiter*, kMaxBatch> batch_;
+  size_t batch_size_ = 0;
 
   Mutex mu_;
   Waiter* first_ ABSL_GUARDED_BY(mu_) = nullptr;
   Waiter* last_ ABSL_GUARDED_BY(mu_) = nullptr;
-  bool leading_ ABSL_GUARDED_BY(mu_) = false;
+  bool leading_ ABSL_GUARDED_BY(mu_) = false;  // somebody is; else nothing is queued
   CondVar idle_;
 };
 

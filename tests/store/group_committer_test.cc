@@ -99,6 +99,29 @@ class Batch {
   std::vector<std::thread> threads_;
 };
 
+// One that comes while an operation runs.
+class LateCaller {
+ public:
+  explicit LateCaller(GroupCommitter& committer) : committer_(committer) {}
+
+  // Once, from within an operation: returns when the other one has queued.
+  void Queue(Operation operation) {
+    thread_ = std::thread(
+        [this, operation = std::move(operation)] { answer_ = committer_.Run(operation); });
+    while (committer_.Waiting() == 0) std::this_thread::yield();
+  }
+
+  absl::Status Answer() {
+    thread_.join();
+    return answer_;
+  }
+
+ private:
+  GroupCommitter& committer_;
+  std::thread thread_;
+  absl::Status answer_;
+};
+
 class GroupCommitterTest : public ::testing::Test {
  protected:
   // Counts commits, and fails steps as `script_` says.
@@ -159,6 +182,53 @@ TEST_F(GroupCommitterTest, OneTransactionHoldsNoMoreThanAFullBatch) {
   EXPECT_THAT(batch.Answers(), Each(IsOk()));
   EXPECT_THAT(Keys(), SizeIs(kOperations));
   EXPECT_EQ(commits_, 2);
+}
+
+TEST_F(GroupCommitterTest, WhatQueuesWhileABatchRunsIsInItsCommit) {
+  LateCaller late(committer_);
+  EXPECT_THAT(committer_.Run([&](Transaction& transaction) {
+    const absl::Status put = transaction.Put(Table::kSessions, "early", "value");
+    late.Queue(Put("late"));
+    return put;
+  }),
+              IsOk());
+  EXPECT_THAT(late.Answer(), IsOk());
+  EXPECT_THAT(Keys(), ElementsAre("early", "late"));
+  EXPECT_EQ(commits_, 1);
+}
+
+TEST_F(GroupCommitterTest, WhoWroteNothingDoesNotWaitForTheCommitOfThoseWhoCameLater) {
+  std::atomic<bool> answered{false};
+  script_ = [&](Step step) {
+    while (step == Step::kCommit && !answered) std::this_thread::yield();  // would hang
+    return Fault::kNone;
+  };
+  LateCaller late(committer_);
+  EXPECT_THAT(committer_.Run([&](Transaction&) {
+    late.Queue(Put("late"));
+    return Refusal();
+  }),
+              HasVerdict(Verdict::kExists));
+  answered = true;
+  EXPECT_THAT(late.Answer(), IsOk());
+}
+
+TEST_F(GroupCommitterTest, BatchThatWasDividedTakesInNobody) {
+  script_ = [this](Step step) {
+    return step == Step::kCommit && commits_ == 1 ? Fault::kTooBig : Fault::kNone;
+  };
+  LateCaller late(committer_);
+  Batch batch(committer_);
+  batch.Add([&](Transaction& transaction) {
+    const absl::Status put = transaction.Put(Table::kSessions, "1", "value");
+    if (commits_ == 1) late.Queue(Put("late"));
+    return put;
+  });
+  batch.Add(Put("2"));
+  EXPECT_THAT(batch.Answers(), Each(IsOk()));
+  EXPECT_THAT(late.Answer(), IsOk());
+  EXPECT_THAT(Keys(), ElementsAre("1", "2", "late"));
+  EXPECT_EQ(commits_, 4) << "too big, two halves, and the late one by itself";
 }
 
 TEST_F(GroupCommitterTest, OperationSeesThoseBeforeItInItsBatch) {
