@@ -6,6 +6,7 @@
 
 #include "absl/time/time.h"
 #include "batonstore/base/verdict.h"
+#include "tests/support/index_rules.h"
 
 namespace batonstore::testing {
 namespace {
@@ -110,6 +111,7 @@ Policy AnyPolicy(std::mt19937_64& random) {
   if (random() % 2 == 0) policy.limits.at_limit = Limits::AtLimit::kRevokeOldest;
   policy.turns.on_replay = static_cast<TurnRules::OnReplay>(random() % 3);
   policy.turns.max_reply_bytes = 9;  // now and then a reply is longer
+  policy.indexes = AnyIndexRules(random());
   return policy;
 }
 
