@@ -64,8 +64,7 @@ class GroupCommitter {
   //   - OK when it is on the disk;
   //   - what the operation itself refused with: it changed nothing;
   //   - FULL when there is no room for it, TOO_MANY when there is no memory: it changed nothing;
-  //   - POISONED when the commit failed in a way that leaves the outcome unknown. The engine is
-  //   shut
+  //   - POISONED when the commit failed in a way that leaves the outcome unknown. The engine is shut
   //     then, and everything else that is queued or comes later is POISONED too, without being run.
   absl::Status Run(Operation operation, Room room = Room::kTakes);
 
