@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -57,12 +58,16 @@ GroupCommitter::GroupCommitter(Engine& engine, std::function<absl::Status(Transa
   (void)Poisoned();
 }
 
-absl::Status GroupCommitter::Run(Operation operation, Room room) {
+absl::Status GroupCommitter::Run(Operation operation, Room room,
+                                 std::optional<Meanwhile> meanwhile) {
   absl::Status usable = engine_.Usable();  // asks without a lock, as a forked child must
   if (!usable.ok()) return usable;
   Waiter self(operation, room);
-  if (!Enqueue(self)) self.wake.Wait();
-  if (self.leads) Lead(self);
+  bool leads = Enqueue(self);
+  while (!self.answered.load(std::memory_order_acquire)) {
+    if (leads || AwaitLead(self, meanwhile)) Lead(self);
+    leads = false;  // where more had queued than a batch holds, it may have led others only
+  }
   return std::move(self.answer);
 }
 
@@ -82,21 +87,33 @@ bool GroupCommitter::Enqueue(Waiter& waiter) {
   MutexLock lock(mu_);
   (first_ == nullptr ? first_ : last_->next) = &waiter;
   last_ = &waiter;
+  waiter.round = round_;
   if (leading_) return false;
-  return leading_ = waiter.leads = true;
+  return leading_ = true;
+}
+
+bool GroupCommitter::AwaitLead(const Waiter& waiter, std::optional<Meanwhile> meanwhile) {
+  Bell& bell = BellOf(waiter.round);
+  for (;;) {
+    const uint32_t rings = bell.Rings();
+    if (waiter.answered.load(std::memory_order_acquire)) return false;
+    if (leaderless_.load(std::memory_order_relaxed) && leaderless_.exchange(false)) return true;
+    if (meanwhile.has_value() && (*meanwhile)()) continue;
+    bell.Wait(rings);
+  }
 }
 
 // The answers come before the next leader: those who have got theirs and call again make its batch
 // larger.
-void GroupCommitter::Lead(Waiter& self) {
+void GroupCommitter::Lead(const Waiter& self) {
   batch_size_ = 0;
   TakeQueue();
+  Waiter* const first = batch_[0];  // its links outlast the order of the batch
   Commit(Taken(), /*accompanied=*/companion_ != nullptr);
-  HandOut(self.next);
+  HandOut(first, self);
   PassOn();
 }
 
-// The first of a batch is its leader.
 void GroupCommitter::TakeQueue() {
   MutexLock lock(mu_);
   if (batch_size_ > 0) batch_[batch_size_ - 1]->next = first_;
@@ -117,30 +134,40 @@ bool GroupCommitter::TakeMore(Batch& batch, const Transaction& transaction) {
   return took_some;
 }
 
-// Without the lock, which whoever wakes is about to take for its next call. By the queue's own
-// links, since the batch may have been put into another order.
-void GroupCommitter::HandOut(Waiter* first) {
+// Nothing is taken into the batch any more: who queues from now on is not woken with it.
+void GroupCommitter::BeginRound() {
+  MutexLock lock(mu_);
+  ++round_;
+}
+
+// Without the lock, which whoever wakes is about to take for its next call.
+void GroupCommitter::HandOut(Waiter* first, const Waiter& self) {
+  std::array<bool, 2> waited = {};
   while (first != nullptr) {
     Waiter* const waiter = first;
-    first = waiter->next;  // it lives on its caller's stack, and is gone once it is woken
-    waiter->wake.Post();
+    first = waiter->next;  // it lives on its caller's stack, and is gone once it is answered
+    if (waiter != &self) waited[waiter->round % waited.size()] = true;
+    waiter->answered.store(true, std::memory_order_release);
+  }
+  for (size_t i = 0; i < waited.size(); ++i) {
+    if (waited[i]) bells_[i].RingAll();
   }
 }
 
 // Wakes one and no more: the others that queue wait for its commit.
 void GroupCommitter::PassOn() {
-  Waiter* next = nullptr;
+  size_t round = 0;
   {
     MutexLock lock(mu_);
-    next = first_;
-    if (next == nullptr) {
+    if (first_ == nullptr) {
       leading_ = false;
       idle_.SignalAll();
       return;
     }
+    round = first_->round;
   }
-  next->leads = true;
-  next->wake.Post();
+  leaderless_ = true;
+  BellOf(round).RingOne();
 }
 
 bool GroupCommitter::FreesRoom(const Waiter* waiter) { return waiter->room == Room::kFrees; }
@@ -215,6 +242,12 @@ Engine::Decision GroupCommitter::RunAll(Batch& batch, Transaction& transaction, 
     }
     if (wrote && waiter->room == Room::kTakes) decision = Engine::Decision::kCommit;
   }
+  BeginRound();
+  return Finish(batch, transaction, decision);
+}
+
+Engine::Decision GroupCommitter::Finish(Batch batch, Transaction& transaction,
+                                        Engine::Decision decision) {
   if (transaction.writes() == 0) return Engine::Decision::kAbandon;
   const absl::Status epilogue = Guarded([&] { return epilogue_(transaction); });
   if (epilogue.ok()) return decision;

@@ -228,6 +228,7 @@ class LmdbEnvironment {
   void DropIdleReaders();
   absl::Status SetMapBytes(uint64_t bytes);
   absl::Status Allocate(uint64_t bytes);
+  void WriteAhead();
 
   // Constant after construction.
   const Options options_;
@@ -238,6 +239,7 @@ class LmdbEnvironment {
 
   // Touched by the one writer only.
   uint64_t allocated_bytes_ = 0;  // of the file, from its beginning: known to be the disk's
+  uint64_t written_bytes_ = 0;    // likewise: not only taken, but written
   uint64_t writes_ = 0;
 
   // The write transaction whose commit began last.

@@ -17,6 +17,10 @@
 namespace batonstore {
 namespace {
 
+// As many as callers commonly wait at a time. Somebody's own source of key pairs is asked for one
+// only when a session needs it.
+constexpr size_t kKeyPairsInStock = 64;
+
 absl::Status IllegalShift(const StoredSession& session, State to) {
   return Refuse(Verdict::kIllegalShift,
                 absl::StrCat("session ", session.alias().ToString(), " is ",
@@ -43,8 +47,8 @@ SessionStore::SessionStore(Recovered recovered, KeyPairSource& key_pairs, const 
     : SessionReader(*recovered.engine, *recovered.keys, *recovered.time, *recovered.tail,
                     Tail::kIsComplete, policy),
       recovered_(std::move(recovered)),
-      key_pairs_(key_pairs),
       pid_(getpid()),
+      key_pairs_(key_pairs, keys_, &key_pairs == &SystemKeyPairs() ? kKeyPairsInStock : 0),
       index_merge_(*recovered_.tail, policy.indexes),
       committer_(std::make_unique<GroupCommitter>(
           *recovered_.engine, [this](Transaction& transaction) { return EndOfBatch(transaction); },
@@ -60,10 +64,18 @@ absl::Status SessionStore::Commit(GroupCommitter::Operation operation, Room room
   return committed;
 }
 
+absl::Status SessionStore::CommitWithKeyPair(KeyType type, GroupCommitter::Operation operation) {
+  const auto refill = [this, type] { return key_pairs_.Refill(type); };
+  absl::Status committed = committer_->Run(operation, Room::kTakes, refill);
+  if (committed.ok()) events_.Committed();
+  return committed;
+}
+
 absl::Status SessionStore::DrawKeyPairs(KeyType type, KeyPairUse use) {
+  BATONSTORE_RETURN_IF_ERROR(engine_.Usable());  // asks without a lock, as a forked child must
   for (int draw = 0; draw < kKeyPairDraws; ++draw) {
-    BATONSTORE_ASSIGN_OR_RETURN(const KeyPair pair, key_pairs_.Generate(type));
-    BATONSTORE_ASSIGN_OR_RETURN(const bool used, use(pair, keys_.SealPrivateKey(pair)));
+    BATONSTORE_ASSIGN_OR_RETURN(SealedKeyPair pair, key_pairs_.Take(type));
+    BATONSTORE_ASSIGN_OR_RETURN(const bool used, use(std::move(pair)));
     if (used) return absl::OkStatus();
   }
   return Refuse(Verdict::kKeysExhausted,
@@ -95,14 +107,15 @@ absl::StatusOr<Saved> SessionStore::Insert(const SessionSpec& spec, State state,
                   "a withheld value stands for a secret that is there; a new session has none");
   }
   Applicant applicant(spec, fields, RecordFor(spec, state), recovered_.epoch);
-  BATONSTORE_RETURN_IF_ERROR(DrawKeyPairs(
-      spec.key_type, [&](const KeyPair& pair, std::string sealed) -> absl::StatusOr<bool> {
-        applicant.record.session.public_key = pair.public_key;
-        applicant.record.sealed_private_key = std::move(sealed);
+  BATONSTORE_RETURN_IF_ERROR(
+      DrawKeyPairs(spec.key_type, [&](SealedKeyPair pair) -> absl::StatusOr<bool> {
+        applicant.record.session.public_key = std::move(pair.public_key);
+        applicant.record.sealed_private_key = std::move(pair.sealed_private_key);
         do {
-          BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) {
-            return Admit(transaction, table_, applicant, time_.Now());
-          }));
+          BATONSTORE_RETURN_IF_ERROR(
+              CommitWithKeyPair(spec.key_type, [&](Transaction& transaction) {
+                return Admit(transaction, table_, applicant, time_.Now());
+              }));
         } while (applicant.outcome == Applicant::Outcome::kAgain);
         return applicant.outcome != Applicant::Outcome::kKeyTaken;
       }));
@@ -196,17 +209,17 @@ absl::StatusOr<Session> SessionStore::CycleKey(Alias alias, const CycleOptions& 
   BATONSTORE_RETURN_IF_ERROR(CheckUsable(before, time_.Now()));
   SessionRecord fresh;
   absl::StatusOr<std::optional<Session>> cycled;
+  const KeyType key_type = before.record.session.key_type;
   BATONSTORE_RETURN_IF_ERROR(
-      DrawKeyPairs(before.record.session.key_type,
-                   [&](const KeyPair& pair, std::string sealed) -> absl::StatusOr<bool> {
-                     fresh.session.public_key = pair.public_key;
-                     fresh.sealed_private_key = std::move(sealed);
-                     BATONSTORE_RETURN_IF_ERROR(Commit([&](Transaction& transaction) {
-                       cycled = CycleIn(transaction, fresh, alias, options);
-                       return cycled.status();
-                     }));
-                     return cycled->has_value();
-                   }));
+      DrawKeyPairs(key_type, [&](SealedKeyPair pair) -> absl::StatusOr<bool> {
+        fresh.session.public_key = std::move(pair.public_key);
+        fresh.sealed_private_key = std::move(pair.sealed_private_key);
+        BATONSTORE_RETURN_IF_ERROR(CommitWithKeyPair(key_type, [&](Transaction& transaction) {
+          cycled = CycleIn(transaction, fresh, alias, options);
+          return cycled.status();
+        }));
+        return cycled->has_value();
+      }));
   return **std::move(cycled);
 } catch (const std::bad_alloc&) {
   return NoMemory();

@@ -35,6 +35,7 @@
 #include "batonstore/store/event_log.h"
 #include "batonstore/store/group_committer.h"
 #include "batonstore/store/index_merge.h"
+#include "batonstore/store/key_pair_stock.h"
 #include "batonstore/store/policy.h"
 #include "batonstore/store/recovered.h"
 #include "batonstore/store/session_reader.h"
@@ -271,8 +272,11 @@ class SessionStore : public SessionReader, private StreamHost {
   using Room = GroupCommitter::Room;
   absl::Status Commit(GroupCommitter::Operation operation, Room room = Room::kTakes);
 
-  // Has `use` try fresh key pairs, sealed, until it says true; KEYS_EXHAUSTED after kKeyPairDraws.
-  using KeyPairUse = absl::FunctionRef<absl::StatusOr<bool>(const KeyPair&, std::string sealed)>;
+  // The same for one that takes a key pair: may make some for other callers meanwhile.
+  absl::Status CommitWithKeyPair(KeyType type, GroupCommitter::Operation operation);
+
+  // Has `use` try key pairs until it says true; KEYS_EXHAUSTED after kKeyPairDraws.
+  using KeyPairUse = absl::FunctionRef<absl::StatusOr<bool>(SealedKeyPair)>;
   absl::Status DrawKeyPairs(KeyType type, KeyPairUse use);
 
   absl::StatusOr<Saved> Insert(const SessionSpec& spec, State state, const Fields& fields);
@@ -308,9 +312,9 @@ class SessionStore : public SessionReader, private StreamHost {
 
   // Constant after construction.
   const Recovered recovered_;
-  KeyPairSource& key_pairs_;
   const pid_t pid_;
 
+  KeyPairStock key_pairs_;
   IndexMerge index_merge_;  // the committer's
   std::unique_ptr<GroupCommitter> committer_;
   EventLog events_;

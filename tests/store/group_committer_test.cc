@@ -240,6 +240,39 @@ TEST_F(GroupCommitterTest, OperationSeesThoseBeforeItInItsBatch) {
   EXPECT_THAT(batch.Answers(), ElementsAre(IsOk(), HasVerdict(Verdict::kExists)));
 }
 
+TEST_F(GroupCommitterTest, WhoWaitsWorksMeanwhileAndWhoLeadsDoesNot) {
+  std::atomic<int> pieces = 0;
+  const auto work = [&pieces] { return ++pieces < 3; };
+  const auto refuse = [](Transaction&) { return Refusal(); };
+  EXPECT_THAT(committer_.Run(refuse, GroupCommitter::Room::kTakes, work),
+              HasVerdict(Verdict::kExists));
+  EXPECT_EQ(pieces, 0) << "it led at once";
+  Batch batch(committer_);
+  batch.AddCaller([&](GroupCommitter& committer) {
+    return committer.Run(Put("key"), GroupCommitter::Room::kTakes, work);
+  });
+  while (pieces < 3) std::this_thread::yield();  // would hang
+  EXPECT_THAT(batch.Answers(), Each(IsOk()));
+  EXPECT_EQ(pieces, 3) << "until nothing was left to do";
+}
+
+TEST_F(GroupCommitterTest, WhoWorksMeanwhileIsFoundByItsAnswerAndByTheLead) {
+  std::atomic<bool> works = true;
+  const auto work = [&works] {
+    std::this_thread::yield();
+    return works.load();
+  };
+  Batch batch(committer_);
+  for (size_t i = 0; i < GroupCommitter::kMaxBatch + 8; ++i) {
+    batch.AddCaller([&, i](GroupCommitter& committer) {
+      if (i % 64 != 0) return committer.Run(Put(absl::StrCat("key ", i)));
+      return committer.Run(Put(absl::StrCat("key ", i)), GroupCommitter::Room::kTakes, work);
+    });
+  }
+  EXPECT_THAT(batch.Answers(), Each(IsOk()));
+  EXPECT_THAT(Keys(), SizeIs(GroupCommitter::kMaxBatch + 8));
+}
+
 TEST_F(GroupCommitterTest, WhatWritesNothingCommitsNothing) {
   EXPECT_THAT(committer_.Run([](Transaction& transaction) {
     return transaction.Get(Table::kSessions, "key").status();
@@ -405,8 +438,8 @@ TEST_F(GroupCommitterTest, EpilogueWithoutMemoryAcknowledgesNobody) {
 }
 
 // Fails each allocation of the leader in turn, that one alone or all from there on, until it needs
-// fewer. Whatever fails: everybody is answered, OK means committed, and a refusal other than
-// POISONED means that it is not.
+// fewer; any of them may lead, and the others need none. Whatever fails: everybody is answered, OK
+// means committed, and a refusal other than POISONED means that it is not.
 struct Shortage {
   std::string name;
   bool for_good;
@@ -428,15 +461,17 @@ TEST_P(LeaderWithoutMemoryTest, AnswersEverybody) {
       return transaction.Put(Table::kMeta, "epilogue", std::string(100, 'x'));
     });
     Batch batch(committer);
-    const Operation put = Put("0", std::string(100, 'x'));
-    batch.AddCaller([&](GroupCommitter& leading) {
-      const ScopedAllocationFault fault(nth, GetParam().for_good);
-      absl::Status answer = leading.Run(put);
-      struck = fault.Struck();
-      return answer;
-    });
-    for (const char* key : {"1", "2"}) batch.Add(Put(key, std::string(100, 'x')));
+    std::atomic<bool> any_struck = false;
+    for (const char* key : {"0", "1", "2"}) {
+      batch.AddCaller([&, put = Put(key, std::string(100, 'x'))](GroupCommitter& called) {
+        const ScopedAllocationFault fault(nth, GetParam().for_good);
+        absl::Status answer = called.Run(put);
+        if (fault.Struck()) any_struck = true;
+        return answer;
+      });
+    }
     const std::vector<absl::Status> answers = batch.Answers();
+    struck = any_struck;
     const MemoryEngine::TableRows rows = engine.Committed()[TableIndex(Table::kSessions)];
     for (size_t i = 0; i < answers.size(); ++i) {
       const bool committed = rows.count(absl::StrCat(i)) == 1;
