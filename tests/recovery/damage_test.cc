@@ -25,6 +25,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
@@ -147,6 +148,30 @@ class DamageTest : public ::testing::Test {
     return Outcome::kReported;
   }
 
+  // Without what a row says that need not be so: where the search for a population's oldest session
+  // begins, which may be anywhere before that one. Verification reports what is behind it.
+  static FileRows WithoutHints(const FileRows& rows) {
+    FileRows without = rows;
+    for (auto& [row, value] : without) {
+      const bool is_population =
+          row.second.size() == sizeof(uint64_t) &&
+          (row.first == Table::kPrincipals || row.first == Table::kDatabases);
+      if (is_population) value.resize(sizeof(uint64_t));
+    }
+    return without;
+  }
+
+  // A row that is there in one of them, and not the same in the other.
+  static std::string TellOther(const FileRows& rows, const FileRows& others) {
+    for (const auto& [row, value] : rows) {
+      const auto other = others.find(row);
+      if (other != others.end() && other->second == value) continue;
+      return absl::StrCat(TableName(row.first), " ", absl::BytesToHexString(row.second), " = ",
+                          absl::BytesToHexString(value));
+    }
+    return "nothing";
+  }
+
   // REQUIRES: verification has called the file sound.
   void ExpectHarmless() {
     const std::optional<FileRows> now = ReadFileRows(path_);
@@ -155,7 +180,9 @@ class DamageTest : public ::testing::Test {
       ++rolled_back_;
       return;
     }
-    EXPECT_TRUE(*now == rows_) << "a row reads otherwise, and verification is content";
+    EXPECT_TRUE(WithoutHints(*now) == WithoutHints(rows_))
+        << "verification is content with " << TellOther(*now, rows_) << " instead of "
+        << TellOther(rows_, *now);
     if (harmless_++ % kAskLmdb == 0) ExpectLmdbAgrees();
   }
 
@@ -175,7 +202,7 @@ class DamageTest : public ::testing::Test {
                                          }),
                       IsOk());
         }
-        EXPECT_TRUE(read == rows_);
+        EXPECT_TRUE(WithoutHints(read) == WithoutHints(rows_));
         for (const auto& [row, value] : rows_) {
           EXPECT_THAT(transaction.Put(row.first, row.second, value), IsOk());
         }
