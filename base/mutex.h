@@ -10,6 +10,7 @@
 #define BATONSTORE_BASE_MUTEX_H_
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <mutex>
 
@@ -45,6 +46,44 @@ class ABSL_SCOPED_LOCKABLE MutexLock {
 
  private:
   Mutex& mu_;
+};
+
+// A lock of 4 bytes instead of 40, where there is one for each of very many objects and it is
+// hardly ever waited for: no condition variable goes with it. The second mutex of Drepper, "Futexes
+// Are Tricky" (2011), with the futex as the standard library has it. Not recursive.
+class ABSL_LOCKABLE SmallMutex {
+ public:
+  SmallMutex() = default;
+  SmallMutex(const SmallMutex&) = delete;
+  SmallMutex& operator=(const SmallMutex&) = delete;
+
+  void Lock() ABSL_EXCLUSIVE_LOCK_FUNCTION() {
+    int free = kFree;
+    if (state_.compare_exchange_strong(free, kHeld, std::memory_order_acquire)) return;
+    while (state_.exchange(kWaitedFor, std::memory_order_acquire) != kFree) {
+      state_.wait(kWaitedFor, std::memory_order_relaxed);
+    }
+  }
+
+  void Unlock() ABSL_UNLOCK_FUNCTION() {
+    if (state_.exchange(kFree, std::memory_order_release) == kWaitedFor) state_.notify_one();
+  }
+
+ private:
+  enum : int { kFree, kHeld, kWaitedFor };
+
+  std::atomic<int> state_ = kFree;
+};
+
+class ABSL_SCOPED_LOCKABLE SmallMutexLock {
+ public:
+  explicit SmallMutexLock(SmallMutex& mu) ABSL_EXCLUSIVE_LOCK_FUNCTION(mu) : mu_(mu) { mu_.Lock(); }
+  ~SmallMutexLock() ABSL_UNLOCK_FUNCTION() { mu_.Unlock(); }
+  SmallMutexLock(const SmallMutexLock&) = delete;
+  SmallMutexLock& operator=(const SmallMutexLock&) = delete;
+
+ private:
+  SmallMutex& mu_;
 };
 
 // Wait in a loop that tests the condition: wake-ups may be spurious.

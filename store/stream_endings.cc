@@ -13,8 +13,8 @@
 namespace batonstore {
 namespace {
 
-template <typename T>
-bool Matches(const std::optional<T>& wanted, const T& value) {
+template <typename T, typename Value>
+bool Matches(const std::optional<T>& wanted, const Value& value) {
   return !wanted.has_value() || *wanted == value;
 }
 
@@ -24,7 +24,7 @@ bool Matches(const std::optional<T>& wanted, const T& value) {
 absl::Status StreamRegistry::EndTurn(StreamSlot& slot) {
   if (IsForkedChild()) return Refused().of_the_parent;
   {
-    MutexLock lock(slot.mu);
+    SmallMutexLock lock(slot.mu);
     slot.state = SlotState::kEnding;
   }
   return End(slot);
@@ -32,8 +32,8 @@ absl::Status StreamRegistry::EndTurn(StreamSlot& slot) {
 
 // REQUIRES: the caller has put the state to kEnding.
 absl::Status StreamRegistry::End(StreamSlot& slot) {
-  slot.rest->sql = nullptr;
-  absl::Status given_back = slot.rest->holdings.GiveBack(clock_, options_.rollback_timeout);
+  slot.extras.reset();  // closes the capture, before the connection goes back
+  absl::Status given_back = slot.holdings->GiveBack(clock_, options_.rollback_timeout);
   Vacate(slot);
   return given_back;
 }
@@ -41,13 +41,13 @@ absl::Status StreamRegistry::End(StreamSlot& slot) {
 // The slot and its place under the limit are free again. REQUIRES: it holds nothing any more.
 void StreamRegistry::Vacate(StreamSlot& slot) {
   MutexLock lock(mu_);
-  MutexLock slot_lock(slot.mu);
+  SmallMutexLock slot_lock(slot.mu);
   const auto database = databases_.find(*slot.database);
   slot.database = nullptr;
   if (--database->second == 0) databases_.erase(database);
   --taken_;
   WipeMemory(slot.baton.data(), slot.baton.size());
-  slot.principal.clear();
+  slot.principal = {};
   slot.state = SlotState::kFree;
   const uint64_t ended = std::exchange(slot.id, slot.id + StreamSlot::kOneTaking);
   if (slot.id > ended) {  // else its ids are used up: nobody gets it any more
@@ -62,7 +62,7 @@ Killed StreamRegistry::Kill(uint64_t id, WhenBusy when_busy) {
   StreamSlot* const slot = slots_.Find(StreamSlot::IndexOf(id));
   if (slot == nullptr || IsForkedChild()) return Killed::kNotFound;
   {
-    MutexLock lock(slot->mu);
+    SmallMutexLock lock(slot->mu);
     if (slot->id != id || slot->state == SlotState::kFree) return Killed::kNotFound;
     if (slot->state != SlotState::kIdle) {
       if (when_busy == WhenBusy::kLeave) return Killed::kBusy;
@@ -84,7 +84,7 @@ size_t StreamRegistry::CloseAll() {
   for (uint32_t i = 0; i < slots; ++i) {
     StreamSlot& slot = *slots_.Find(i);
     {
-      MutexLock lock(slot.mu);
+      SmallMutexLock lock(slot.mu);
       if (slot.state == SlotState::kBusy) slot.state = SlotState::kDoomed;
       if (slot.state != SlotState::kIdle) continue;
       slot.state = SlotState::kEnding;
@@ -99,7 +99,7 @@ size_t StreamRegistry::CloseAll() {
 // Until who ends the stream in the slot, if anyone does, is done with it.
 void StreamRegistry::WaitWhileEnding(StreamSlot& slot) {
   const auto ending = [&slot]() -> std::optional<uint64_t> {
-    MutexLock lock(slot.mu);
+    SmallMutexLock lock(slot.mu);
     if (slot.state != SlotState::kEnding) return std::nullopt;
     return slot.id;
   };
@@ -142,9 +142,9 @@ bool StreamRegistry::ReapOne(uint32_t index, absl::Duration now) {
   StreamSlot& slot = *slots_.Find(index);
   absl::Duration due;
   {
-    MutexLock lock(slot.mu);
+    SmallMutexLock lock(slot.mu);
     const bool is_idle = slot.state == SlotState::kIdle;
-    due = slot.due;
+    due = Due(slot);
     slot.is_queued = is_idle && due > now;  // a busy one is queued again by its Finish
     if (is_idle && !slot.is_queued) slot.state = SlotState::kEnding;
     if (!is_idle) return false;
@@ -167,20 +167,20 @@ std::vector<StreamInfo> StreamRegistry::List(const StreamFilter& filter) const {
   const uint32_t slots = slots_.size();
   for (uint32_t i = 0; i < slots; ++i) {
     StreamSlot& slot = *slots_.Find(i);
-    MutexLock lock(slot.mu);
+    SmallMutexLock lock(slot.mu);
     const bool busy = slot.state != SlotState::kIdle;
     if (slot.state == SlotState::kFree || !Matches(filter.busy, busy) ||
-        !Matches(filter.database, *slot.database) || !Matches(filter.principal, slot.principal)) {
+        !Matches(filter.database, *slot.database) || !Matches(filter.principal, slot.Principal())) {
       continue;
     }
     list.push_back({.id = slot.id,
                     .database = *slot.database,
-                    .principal = slot.principal,
+                    .principal = std::string(slot.Principal()),
                     .read_only = slot.read_only,
                     .busy = busy,
-                    .age = std::max(now - slot.rest->opened, absl::ZeroDuration()),
+                    .age = std::max(now - slot.Opened(), absl::ZeroDuration()),
                     .idle = busy ? absl::ZeroDuration()
-                                 : std::max(now - slot.last_used, absl::ZeroDuration())});
+                                 : std::max(now - slot.LastUsed(), absl::ZeroDuration())});
   }
   return list;
 }

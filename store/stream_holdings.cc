@@ -22,7 +22,6 @@ absl::Status RollBack(PinnedConnection& connection, Clock& clock, absl::Duration
 }  // namespace
 
 absl::Status StreamHoldings::GiveBack(Clock& clock, absl::Duration timeout) noexcept {
-  capture.reset();
   absl::Status rolled_back;
   if (const std::unique_ptr<PinnedConnection> pinned = std::move(connection); pinned != nullptr) {
     rolled_back = RollBack(*pinned, clock, timeout);

@@ -16,12 +16,11 @@ namespace batonstore {
 // Any of them may be missing. Not thread-safe.
 struct StreamHoldings {
   std::unique_ptr<PinnedConnection> connection = nullptr;
-  std::unique_ptr<Capture> capture = nullptr;
   std::function<void()> on_release = nullptr;
 
-  // Closes the capture; rolls the connection back and returns it to its pool, or discards it if
-  // that fails or takes longer than `timeout`; then calls on_release. Nothing is left afterwards,
-  // so that calling this again does nothing. May block as long as a rollback does: hold no lock.
+  // Rolls the connection back and returns it to its pool, or discards it if that fails or takes
+  // longer than `timeout`; then calls on_release. Nothing is left afterwards, so that calling this
+  // again does nothing. May block as long as a rollback does: hold no lock.
   // Needs no memory. What the rollback said; BUSY if it was late, IO if it threw.
   absl::Status GiveBack(Clock& clock, absl::Duration timeout) noexcept;
 };

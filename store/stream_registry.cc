@@ -56,6 +56,14 @@ StreamRegistry::~StreamRegistry() {
 
 bool StreamRegistry::IsForkedChild() const { return getpid() != pid_; }
 
+absl::Duration StreamRegistry::TooOld(const StreamSlot& slot) const {
+  return slot.Opened() + options_.max_age;
+}
+
+absl::Duration StreamRegistry::Due(const StreamSlot& slot) const {
+  return std::min(slot.LastUsed() + options_.idle_timeout, TooOld(slot));
+}
+
 // ---- Opening ----
 
 absl::StatusOr<StreamTurn> StreamRegistry::Open(OpenStream spec) try {
@@ -78,8 +86,8 @@ absl::StatusOr<StreamTurn> StreamRegistry::Open(OpenStream spec) try {
   };
   BATONSTORE_RETURN_IF_ERROR(Pin(spec, timeout, holdings));
   std::move(leave).Cancel();
-  slot->rest->holdings = std::exchange(holdings, {});
-  MutexLock lock(slot->mu);
+  *slot->holdings = std::exchange(holdings, {});
+  SmallMutexLock lock(slot->mu);
   return StreamTurn(*this, *slot, slot->id, slot->next_generation);
 } catch (const std::bad_alloc&) {
   return Refused().no_memory;
@@ -115,6 +123,7 @@ absl::StatusOr<StreamSlot*> StreamRegistry::Occupy(OpenStream& spec) {
   // Tells the coarse clock, by which the stream will live, of the time that the machine slept.
   (void)clock_.SinceBoot();
   const absl::Duration now = clock_.SinceBootCoarse();
+  decltype(StreamSlot::principal) principal(spec.principal.begin(), spec.principal.end());
   MutexLock lock(mu_);
   if (shut_) return Refuse(Verdict::kClosed, "the streams are closed");
   const auto database = databases_.try_emplace(std::move(spec.database), 0).first;
@@ -129,16 +138,14 @@ absl::StatusOr<StreamSlot*> StreamRegistry::Occupy(OpenStream& spec) {
   ++database->second;
   ++taken_;
   StreamSlot& slot = *taken;
-  MutexLock slot_lock(slot.mu);
+  SmallMutexLock slot_lock(slot.mu);
   slot.state = SlotState::kBusy;
   slot.next_generation = 0;
   slot.has_baton = false;
   slot.read_only = spec.read_only;
-  slot.principal = std::move(spec.principal);
+  slot.principal = std::move(principal);
   slot.database = &database->first;
-  slot.rest->opened = now;
-  slot.too_old = now + options_.max_age;
-  slot.last_used = now;
+  slot.opened_ns = slot.last_used_ns = absl::ToInt64Nanoseconds(now);
   return &slot;
 }
 
@@ -169,7 +176,7 @@ absl::StatusOr<StreamTurn> StreamRegistry::Resume(absl::string_view baton,
   BATONSTORE_RETURN_IF_ERROR(host_.Usable());
   const absl::Duration now = clock_.SinceBootCoarse();
   if (slot != nullptr && !host_.Ring().HasRetired(address->key_id)) {
-    MutexLock lock(slot->mu);
+    SmallMutexLock lock(slot->mu);
     // Byte for byte what was minted for this very turn: all of it is right, and of this epoch.
     if (slot->id == address->id && IsTaken(slot->state) && slot->has_baton &&
         EqualInConstantTime(baton, {slot->baton.data(), slot->baton.size()})) {
@@ -189,7 +196,7 @@ absl::StatusOr<StreamTurn> StreamRegistry::ResumeUnexpected(absl::string_view ba
   if (claims.epoch != epoch_) return Refused().earlier_epoch;
   StreamSlot* const slot = slots_.Find(StreamSlot::IndexOf(claims.id));
   if (slot == nullptr) return Refused().not_found;
-  MutexLock lock(slot->mu);
+  SmallMutexLock lock(slot->mu);
   if (slot->id != claims.id || !IsTaken(slot->state)) return Refused().not_found;
   return Take(*slot, database, principal, claims.generation, now);
 }
@@ -199,9 +206,9 @@ absl::StatusOr<StreamTurn> StreamRegistry::Take(StreamSlot& slot, absl::string_v
                                                 absl::string_view principal, uint64_t generation,
                                                 absl::Duration now) {
   if (*slot.database != database) return Refused().wrong_database;
-  if (slot.principal != principal) return Refused().wrong_principal;
+  if (slot.Principal() != principal) return Refused().wrong_principal;
   const bool is_busy = slot.state == SlotState::kBusy;
-  if (now >= (is_busy ? slot.too_old : slot.due)) return Refused().expired;
+  if (now >= (is_busy ? TooOld(slot) : Due(slot))) return Refused().expired;
   const bool is_peeked = is_busy && generation == slot.next_generation;
   if (generation + 1 != slot.next_generation && !is_peeked) return Refused().replayed;
   if (is_busy) return Refused().busy;
@@ -213,18 +220,18 @@ absl::StatusOr<StreamTurn> StreamRegistry::Take(StreamSlot& slot, absl::string_v
 absl::Status StreamRegistry::HandOn(StreamSlot& slot, absl::string_view baton) {
   BATONSTORE_RETURN_IF_ERROR(host_.Usable());
   const absl::Duration now = clock_.SinceBootCoarse();
-  const absl::Duration due = std::min(now + options_.idle_timeout, slot.too_old);
+  absl::Duration due;
   uint32_t index = 0;
   {
-    MutexLock lock(slot.mu);
+    SmallMutexLock lock(slot.mu);
     if (slot.state == SlotState::kDoomed) return Refused().killed;
     std::memcpy(slot.baton.data(), baton.data(), kBatonLength);
     slot.has_baton = true;
     ++slot.next_generation;
-    slot.last_used = now;
-    slot.due = due;
+    slot.last_used_ns = absl::ToInt64Nanoseconds(now);
     slot.state = SlotState::kIdle;
     if (std::exchange(slot.is_queued, true)) return absl::OkStatus();
+    due = Due(slot);
     index = StreamSlot::IndexOf(slot.id);
   }
   MutexLock lock(mu_);

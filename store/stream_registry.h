@@ -177,6 +177,10 @@ class StreamRegistry {
   void WaitWhileEnding(StreamSlot& slot);
   bool IsForkedChild() const;
 
+  // From when on a stream has lived for too long; and from when on one that is idle is over.
+  absl::Duration TooOld(const StreamSlot& slot) const;
+  absl::Duration Due(const StreamSlot& slot) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(slot.mu);
+
   // Constant after construction.
   const StreamHost& host_;
   Clock& clock_;

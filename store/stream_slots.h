@@ -12,9 +12,12 @@
 #include <string>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/container/inlined_vector.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "batonstore/base/mutex.h"
 #include "batonstore/crypto/baton.h"
+#include "batonstore/store/pinned_connection.h"
 #include "batonstore/store/sql_cache.h"
 #include "batonstore/store/stream_holdings.h"
 
@@ -31,22 +34,18 @@ enum class SlotState : uint8_t {
   kEnding,  // what it holds is being given back
 };
 
-// What every turn looks at comes first, and fits into four cache lines: with many streams, waiting
-// for memory is what a turn costs. The rest lies elsewhere.
-struct StreamRest {
-  // The holder's.
-  StreamHoldings holdings;  // the capture: under the slot's lock too
+// What few streams have. The holder's; the capture under the slot's lock, too.
+struct StreamExtras {
+  std::unique_ptr<Capture> capture;
   std::unique_ptr<SqlCache> sql;
-
-  // Constant while the slot is taken.
-  absl::Duration opened;
 };
 
-// Whoever puts the state to busy or ending, under the lock, is from then on the stream's holder,
-// the only one that touches what belongs to the holder; so rollbacks need no lock.
-struct alignas(128) StreamSlot {  // two lines: processors like to fetch them in pairs
+// What every turn looks at, in three cache lines: with many streams, waiting for memory is what a
+// turn costs. Whoever puts the state to busy or ending, under the lock, is from then on the
+// stream's holder, the only one that touches what belongs to the holder; so rollbacks need no lock.
+struct alignas(64) StreamSlot {
   static constexpr size_t kLineBytes = 64;
-  static constexpr size_t kLines = 4;
+  static constexpr size_t kLines = 3;
 
   static constexpr int kIndexBits = 20;  // of an id: the slot; above them how often it was taken
   static constexpr uint32_t kMaxSlots = uint32_t{1} << kIndexBits;
@@ -62,30 +61,37 @@ struct alignas(128) StreamSlot {  // two lines: processors like to fetch them in
     }
   }
 
-  Mutex mu;
-  uint64_t id ABSL_GUARDED_BY(mu) = 0;  // of the stream that is here, or else that comes next
-  uint64_t next_generation ABSL_GUARDED_BY(mu) = 0;  // of the baton that the next Finish hands on
-  SlotState state ABSL_GUARDED_BY(mu) = SlotState::kFree;
-  bool has_baton ABSL_GUARDED_BY(mu) = false;  // false during the turn that opened the stream
-  bool is_queued ABSL_GUARDED_BY(mu) = false;  // for the reaper, at `due` or earlier
-
-  // Constant while the slot is taken.
-  bool read_only = false;
+  SmallMutex mu;
 
   // The registry's, under its lock.
   uint32_t next_free = kMaxSlots;
 
+  uint64_t id ABSL_GUARDED_BY(mu) = 0;  // of the stream that is here, or else that comes next
+  uint64_t next_generation ABSL_GUARDED_BY(mu) = 0;  // of the baton that the next Finish hands on
+  int64_t last_used_ns ABSL_GUARDED_BY(mu) = 0;      // since boot, as is the next
+
+  // Constant while the slot is taken.
+  int64_t opened_ns = 0;
+  const std::string* database = nullptr;  // kept by the registry
+  absl::InlinedVector<char, 32> principal;
+  bool read_only = false;
+
+  SlotState state ABSL_GUARDED_BY(mu) = SlotState::kFree;
+  bool has_baton ABSL_GUARDED_BY(mu) = false;  // false during the turn that opened the stream
+  bool is_queued ABSL_GUARDED_BY(mu) = false;  // for the reaper, by when it is due or earlier
+
   // The one baton that is good for the next turn, or was for the one under way.
   std::array<char, kBatonLength> baton ABSL_GUARDED_BY(mu) = {};
 
-  // Constant while the slot is taken.
-  std::string principal;
-  const std::string* database = nullptr;  // kept by the registry
-  absl::Duration too_old;                 // from then on
-  const std::unique_ptr<StreamRest> rest = std::make_unique<StreamRest>();
+  // The holder's.
+  const std::unique_ptr<StreamHoldings> holdings = std::make_unique<StreamHoldings>();
+  std::unique_ptr<StreamExtras> extras;  // null if it has none; made under the lock, too
 
-  absl::Duration due ABSL_GUARDED_BY(mu);  // when it is idle for too long, or too old
-  absl::Duration last_used ABSL_GUARDED_BY(mu);
+  absl::string_view Principal() const { return {principal.data(), principal.size()}; }
+  absl::Duration Opened() const { return absl::Nanoseconds(opened_ns); }
+  absl::Duration LastUsed() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu) {
+    return absl::Nanoseconds(last_used_ns);
+  }
 };
 static_assert(sizeof(StreamSlot) == StreamSlot::kLines * StreamSlot::kLineBytes);
 

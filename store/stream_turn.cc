@@ -67,52 +67,70 @@ absl::Status StreamTurn::Close() {
 }
 
 const std::string& StreamTurn::database() const { return *slot_->database; }
-const std::string& StreamTurn::principal() const { return slot_->principal; }
+absl::string_view StreamTurn::principal() const { return slot_->Principal(); }
 bool StreamTurn::read_only() const { return slot_->read_only; }
-PinnedConnection* StreamTurn::pinned() const { return slot_->rest->holdings.connection.get(); }
+PinnedConnection* StreamTurn::pinned() const { return slot_->holdings->connection.get(); }
+
+// Those of the stream, which have to be there now. May throw std::bad_alloc.
+StreamExtras& StreamTurn::Extras() {
+  if (slot_->extras == nullptr) {
+    auto extras = std::make_unique<StreamExtras>();
+    SmallMutexLock lock(slot_->mu);
+    slot_->extras = std::move(extras);
+  }
+  return *slot_->extras;
+}
+
+SqlCache* StreamTurn::Sql() const {
+  return slot_->extras == nullptr ? nullptr : slot_->extras->sql.get();
+}
 
 absl::Status StreamTurn::StoreSql(int32_t id, absl::string_view text) try {
   if (!is_under_way()) return Refused().turn_is_over;
-  if (slot_->rest->sql == nullptr) {
+  StreamExtras& extras = Extras();
+  if (extras.sql == nullptr) {
     const StreamOptions& options = registry_->options_;
-    slot_->rest->sql = std::make_unique<SqlCache>(static_cast<size_t>(options.max_sql_texts),
-                                                  static_cast<size_t>(options.max_sql_bytes));
+    extras.sql = std::make_unique<SqlCache>(static_cast<size_t>(options.max_sql_texts),
+                                            static_cast<size_t>(options.max_sql_bytes));
   }
-  return slot_->rest->sql->Store(id, text);
+  return extras.sql->Store(id, text);
 } catch (const std::bad_alloc&) {
   return Refused().no_memory;
 }
 
 absl::StatusOr<absl::string_view> StreamTurn::LookupSql(int32_t id) const try {
   if (!is_under_way()) return Refused().turn_is_over;
-  if (slot_->rest->sql == nullptr) return SqlCache(0, 0).Lookup(id);
-  return slot_->rest->sql->Lookup(id);
+  const SqlCache* const sql = Sql();
+  return sql == nullptr ? SqlCache(0, 0).Lookup(id) : sql->Lookup(id);
 } catch (const std::bad_alloc&) {
   return Refused().no_memory;
 }
 
 bool StreamTurn::DropSql(int32_t id) {
-  return is_under_way() && slot_->rest->sql != nullptr && slot_->rest->sql->Drop(id);
+  return is_under_way() && Sql() != nullptr && Sql()->Drop(id);
 }
 
-absl::Status StreamTurn::SetCapture(std::unique_ptr<Capture> capture) {
+absl::Status StreamTurn::SetCapture(std::unique_ptr<Capture> capture) try {
   if (!is_under_way()) return Refused().turn_is_over;
-  MutexLock lock(slot_->mu);
-  if (slot_->rest->holdings.capture != nullptr) return Refused().has_capture;
-  slot_->rest->holdings.capture = std::move(capture);
+  StreamExtras& extras = Extras();
+  SmallMutexLock lock(slot_->mu);
+  if (extras.capture != nullptr) return Refused().has_capture;
+  extras.capture = std::move(capture);
   return absl::OkStatus();
+} catch (const std::bad_alloc&) {
+  return Refused().no_memory;
 }
 
 bool StreamTurn::HasCapture() const {
   if (!is_under_way()) return false;
-  MutexLock lock(slot_->mu);
-  return slot_->rest->holdings.capture != nullptr;
+  SmallMutexLock lock(slot_->mu);
+  return slot_->extras != nullptr && slot_->extras->capture != nullptr;
 }
 
 std::unique_ptr<Capture> StreamTurn::TakeCapture() {
   if (!is_under_way()) return nullptr;
-  MutexLock lock(slot_->mu);
-  return std::move(slot_->rest->holdings.capture);
+  SmallMutexLock lock(slot_->mu);
+  return slot_->extras == nullptr ? nullptr : std::move(slot_->extras->capture);
 }
 
 }  // namespace batonstore

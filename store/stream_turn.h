@@ -19,7 +19,9 @@
 
 namespace batonstore {
 
+class SqlCache;
 class StreamRegistry;
+struct StreamExtras;
 struct StreamSlot;
 
 // Made by StreamRegistry::Open and Resume. While it lives nobody else can use the stream, the
@@ -61,7 +63,7 @@ class StreamTurn {
 
   // REQUIRES, all of these: the turn is under way.
   const std::string& database() const;
-  const std::string& principal() const;
+  absl::string_view principal() const;
   bool read_only() const;
 
   // The pinned connection, if it is a T; null if it is not, or if there is none. REQUIRES: the turn
@@ -94,6 +96,8 @@ class StreamTurn {
       : registry_(&registry), slot_(&slot), id_(id), next_generation_(next_generation) {}
 
   PinnedConnection* pinned() const;
+  StreamExtras& Extras();
+  SqlCache* Sql() const;  // null if there is none
   absl::Status MintNext();
 
   StreamRegistry* registry_;

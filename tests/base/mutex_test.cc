@@ -18,24 +18,53 @@ void RunInThreads(int threads, Body body) {
   for (std::thread& thread : running) thread.join();
 }
 
+template <typename AnyMutex, typename Lock>
 class Counter {
  public:
   void Add() {
-    MutexLock lock(mu_);
+    Lock lock(mu_);
     ++count_;
   }
   int count() {
-    MutexLock lock(mu_);
+    Lock lock(mu_);
     return count_;
   }
 
  private:
-  Mutex mu_;
+  AnyMutex mu_;
   int count_ ABSL_GUARDED_BY(mu_) = 0;
 };
 
+TEST(SmallMutexTest, OneThreadAtATime) {
+  Counter<SmallMutex, SmallMutexLock> counter;
+  RunInThreads(8, [&] {
+    for (int i = 0; i < 10'000; ++i) counter.Add();
+  });
+  EXPECT_EQ(counter.count(), 80'000);
+}
+
+TEST(SmallMutexTest, WhoWaitsGetsItAndSeesWhatWasDoneUnderIt) {
+  for (int i = 0; i < 100; ++i) {
+    SmallMutex mu;
+    int value = 0;
+    mu.Lock();
+    std::vector<std::thread> waiting;
+    for (int waiter = 0; waiter < 4; ++waiter) {
+      waiting.emplace_back([&] {
+        SmallMutexLock lock(mu);
+        ++value;
+      });
+    }
+    std::this_thread::yield();
+    value = i;
+    mu.Unlock();
+    for (std::thread& thread : waiting) thread.join();
+    EXPECT_EQ(value, i + 4);
+  }
+}
+
 TEST(MutexTest, OneThreadAtATime) {
-  Counter counter;
+  Counter<Mutex, MutexLock> counter;
   RunInThreads(8, [&] {
     for (int i = 0; i < 10'000; ++i) counter.Add();
   });

@@ -26,12 +26,20 @@ TEST(DeadlineQueueTest, GivesTheEarliestFirstAndNoneBeforeItsTime) {
   EXPECT_EQ(queue.size(), 0u);
 }
 
+TEST(DeadlineQueueTest, NothingIsDueTooEarlyOrAMillisecondLate) {
+  DeadlineQueue queue;
+  queue.Push(absl::Microseconds(1500), 1);
+  EXPECT_EQ(queue.PopDue(absl::Microseconds(1499)), std::nullopt);
+  EXPECT_EQ(queue.PopDue(absl::Microseconds(2000)), 1u);
+}
+
 TEST(DeadlineQueueTest, NeverIsADeadlineToo) {
   DeadlineQueue queue;
   queue.Push(absl::InfiniteDuration(), 1);
   queue.Push(absl::Seconds(1), 2);
   EXPECT_EQ(queue.PopDue(absl::Hours(1)), 2u);
   EXPECT_EQ(queue.PopDue(absl::Hours(1'000'000)), std::nullopt);
+  EXPECT_EQ(queue.PopDue(absl::InfiniteDuration()), std::nullopt);
 }
 
 }  // namespace

@@ -13,7 +13,6 @@ namespace batonstore {
 namespace {
 
 using ::testing::ElementsAre;
-using testing::FakeCapture;
 using testing::FakeClock;
 using testing::FakeConnection;
 using ::testing::IsEmpty;
@@ -24,11 +23,9 @@ TEST(StreamHoldingsTest, EverythingGoesBackOnceAndInOrder) {
   FakeClock clock;
   Journal journal;
   StreamHoldings holdings{.connection = std::make_unique<FakeConnection>(journal),
-                          .capture = std::make_unique<FakeCapture>(journal),
                           .on_release = [&] { journal.Note("release"); }};
   EXPECT_THAT(holdings.GiveBack(clock, absl::Seconds(1)), IsOk());
-  EXPECT_THAT(journal.Take(),
-              ElementsAre("close capture", "rollback", "return", "destroy", "release"));
+  EXPECT_THAT(journal.Take(), ElementsAre("rollback", "return", "destroy", "release"));
   EXPECT_THAT(holdings.GiveBack(clock, absl::Seconds(1)), IsOk());
   EXPECT_THAT(journal.Take(), IsEmpty());
 }

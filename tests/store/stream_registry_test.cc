@@ -29,7 +29,7 @@ class StreamRegistryPeer {
   // As if an idle stream had taken all the turns before the one that hands on `generation`.
   static void SkipTo(StreamRegistry& streams, uint64_t id, uint64_t generation) {
     StreamSlot& slot = *streams.slots_.Find(StreamSlot::IndexOf(id));
-    MutexLock lock(slot.mu);
+    SmallMutexLock lock(slot.mu);
     slot.next_generation = generation;
     slot.has_baton = false;
   }
@@ -561,7 +561,7 @@ TEST_F(StreamRegistryTest, ResumeNeverAllocates) {
   StreamTurn opened =
       OpenOrDie({.database = std::string(100, 'd'), .principal = std::string(100, 'p')});
   const std::string database = opened.database();
-  const std::string principal = opened.principal();
+  const std::string principal(opened.principal());
   std::string baton = *opened.Finish();
   std::string old;
   EXPECT_THAT(Resume(old), HasVerdict(Verdict::kForged));  // the status is made at its first use
