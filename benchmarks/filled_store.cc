@@ -13,6 +13,7 @@
 #include "batonstore/crypto/secret_bytes.h"
 #include "batonstore/store/admission.h"
 #include "batonstore/store/codec.h"
+#include "batonstore/store/group_committer.h"
 #include "batonstore/store/index_merge.h"
 #include "batonstore/store/index_tail.h"
 #include "batonstore/store/lmdb_engine.h"
@@ -25,7 +26,8 @@
 namespace batonstore::benchmarks {
 namespace {
 
-constexpr int64_t kSessionsPerCommit = 50'000;
+constexpr int64_t kCreationsPerCommit = GroupCommitter::kMaxBatch;  // so that merges keep up
+constexpr int64_t kTurnsPerCommit = 50'000;
 constexpr absl::Duration kApart = absl::Milliseconds(1);
 constexpr uint64_t kEpoch = 1;
 constexpr uint64_t kMapBytes = uint64_t{16} << 30;
@@ -107,7 +109,7 @@ void FilledStore::Fill(Engine& engine, const StoreKeys& keys, const Filling& fil
   while (filled < filling.sessions) {
     Write(engine, [&](Transaction& transaction) {
       CheckOk(merge.Begin(transaction).status());
-      const int64_t until = std::min(filling.sessions, filled + kSessionsPerCommit);
+      const int64_t until = std::min(filling.sessions, filled + kCreationsPerCommit);
       for (; filled < until; ++filled, now += kApart) {
         FillOne(transaction, table, filling.spec(filled), filling.fields, now);
       }
@@ -157,7 +159,7 @@ void FilledStore::RotateBatons(absl::string_view digest) {
     const absl::Time now = clock_.Wall();
     for (size_t rotated = 0; rotated < aliases_.size();) {
       Write(engine, [&](Transaction& transaction) {
-        const size_t until = std::min<size_t>(aliases_.size(), rotated + kSessionsPerCommit);
+        const size_t until = std::min<size_t>(aliases_.size(), rotated + kTurnsPerCommit);
         for (; rotated < until; ++rotated) {
           StoredSession session = ValueOf(table.Get(transaction, aliases_[rotated], now));
           TurnRecord turn{.last_used = now, .generation = 1, .last = TurnRecord::Last::kFinished};

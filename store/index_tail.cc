@@ -1,8 +1,12 @@
 #include "batonstore/store/index_tail.h"
 
+#include <algorithm>
 #include <limits>
+#include <map>
 #include <optional>
+#include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/store/rows.h"
 
@@ -42,26 +46,46 @@ absl::Status IndexTail::CatchUp(Snapshot& snapshot, const StoreKeys& keys) {
   MutexLock lock(mu_);
   if (mark.done != floor_) {
     // A pass has ended since, or a snapshot from before its end is asked about.
-    entries_.clear();
-    ended_.clear();
-    scopes_.clear();
-    sessions_ = 0;
+    Forget();
     floor_ = seen_ = mark.done;
   }
   if (seen_.value() == std::numeric_limits<uint64_t>::max()) return absl::OkStatus();
-  return ScanSessions(snapshot, keys, Alias(seen_.value() + 1), [&](SessionRecord record) {
+  absl::Cleanup forget_what_is_half_read = [this] {
     mu_.AssertHeld();
-    for (const IndexEntry& entry : EntriesOf(keys, record)) {
-      if (!mark.Covers(entry)) Load(entry, !IsTerminal(record.session.state));
-    }
-    seen_ = record.session.alias;
-    return true;
-  });
+    Forget();
+  };
+  std::map<Table, std::vector<IndexEntry>> read;
+  Alias last = seen_;
+  BATONSTORE_RETURN_IF_ERROR(
+      ScanSessions(snapshot, keys, Alias(seen_.value() + 1), [&](SessionRecord record) {
+        mu_.AssertHeld();
+        for (const IndexEntry& entry : EntriesOf(keys, record)) {
+          if (mark.Covers(entry)) continue;
+          read[entry.table].push_back(entry);
+          if (CountsLive(entry.table)) LoadLive(entry, !IsTerminal(record.session.state));
+        }
+        last = record.session.alias;
+        return true;
+      }));
+  // In their order, which takes half the time where there are many.
+  for (auto& [table, entries] : read) {
+    std::sort(entries.begin(), entries.end());
+    for (const IndexEntry& entry : entries) Insert(entry);
+  }
+  seen_ = last;
+  std::move(forget_what_is_half_read).Cancel();
+  return absl::OkStatus();
 }
 
-void IndexTail::Load(const IndexEntry& entry, bool is_live) {
-  Insert(entry);
-  if (!CountsLive(entry.table)) return;
+void IndexTail::Forget() {
+  entries_.clear();
+  ended_.clear();
+  scopes_.clear();
+  sessions_ = 0;
+  floor_ = seen_ = Alias();
+}
+
+void IndexTail::LoadLive(const IndexEntry& entry, bool is_live) {
   if (!is_live) {
     ended_.insert(entry.alias);
     return;
@@ -71,8 +95,9 @@ void IndexTail::Load(const IndexEntry& entry, bool is_live) {
 }
 
 void IndexTail::Insert(const IndexEntry& entry) {
-  const bool is_new = entries_.insert(entry).second;
-  if (!is_new || entry.table != kLastCounted) return;
+  const size_t before = entries_.size();
+  entries_.insert(entries_.end(), entry);
+  if (entries_.size() == before || entry.table != kLastCounted) return;
   ++sessions_;
   ++added_;
 }

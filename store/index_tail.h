@@ -82,8 +82,9 @@ class IndexTail final : public GroupCommitter::Companion {
   // Remembers a scope as it is, to be restored.
   Population& Change(const Scope& scope) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Insert(const IndexEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
-  void Load(const IndexEntry& entry, bool is_live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void LoadLive(const IndexEntry& entry, bool is_live) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Drop(const IndexEntry& entry) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
+  void Forget() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
 
   mutable Mutex mu_;
   absl::btree_set<IndexEntry> entries_ ABSL_GUARDED_BY(mu_);
