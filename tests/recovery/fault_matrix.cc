@@ -12,7 +12,6 @@
 
 #include <dirent.h>
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,11 +21,9 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <memory>
 #include <optional>
 #include <string>
-#include <system_error>
 #include <vector>
 
 #include "absl/strings/numbers.h"
@@ -36,11 +33,11 @@
 #include "tests/recovery/fault_kinds.h"
 #include "tests/recovery/fault_phases.h"
 #include "tests/recovery/fault_stage.h"
+#include "tests/support/scratch_folder.h"
+#include "tests/support/shared_memory.h"
 
 namespace batonstore::testing {
 namespace {
-
-namespace fs = std::filesystem;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr size_t kDefaultSample = 11;
@@ -73,51 +70,6 @@ struct Shared {
   std::atomic<size_t> kind;  // what is under way
   std::atomic<size_t> nth;
   std::atomic<uint64_t> violations;
-};
-
-class SharedMemory {
- public:
-  SharedMemory() {
-    at_ = mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (at_ == MAP_FAILED) std::abort();
-  }
-  ~SharedMemory() { munmap(at_, sizeof(Shared)); }
-  SharedMemory(const SharedMemory&) = delete;
-  SharedMemory& operator=(const SharedMemory&) = delete;
-  Shared& operator*() const { return *static_cast<Shared*>(at_); }
-
- private:
-  void* at_ = nullptr;
-};
-
-// In memory, where there is such a place: what fails is failed here, not by the disk.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    const char* const given = getenv("TEST_TMPDIR");
-    for (std::string parent : {"/dev/shm", given == nullptr ? "/tmp" : given}) {
-      path_ = parent + "/batonstore-faults-XXXXXX";
-      if (mkdtemp(path_.data()) != nullptr) return;
-    }
-    std::abort();
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-
-  const std::string& path() const { return path_; }
-  std::string Empty() const {
-    std::string made = path_ + "/case";
-    fs::remove_all(made);
-    fs::create_directory(made);
-    return made;
-  }
-
- private:
-  std::string path_;
 };
 
 size_t OpenFiles() {
@@ -183,7 +135,7 @@ class PhaseRun {
     alarm(kSecondsPerCase);
     if (nth != ~size_t{0}) shared_.nth = nth;
     const size_t files = OpenFiles();
-    CaseResult result = phase_.Run(scratch_.Empty(), kind, io, nth);
+    CaseResult result = phase_.Run(scratch_.MakeEmpty("case"), kind, io, nth);
     if (result.trouble.empty() && OpenFiles() != files) result.trouble = "a file stayed open";
     if (!result.trouble.empty()) Violation(kind, nth, result.trouble);
     if (result.how == How::kNotStruck) return result;
@@ -332,7 +284,7 @@ int Run(const Flags& flags) {
   uint64_t violations = 0;
   for (const auto& phase : phases) {
     if (flags.phase.has_value() && phase->name() != *flags.phase) continue;
-    const SharedMemory memory;
+    const SharedMemory<Shared> memory;
     Shared& shared = *memory;
     RunPhase(*phase, scratch, flags, shared);
     PrintRow(phase->name(), shared);

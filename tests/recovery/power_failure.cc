@@ -14,7 +14,6 @@
 //   --history=H --steps=1,2,3   replays one history, or those of its steps
 
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,11 +21,9 @@
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
-#include <filesystem>
 #include <optional>
 #include <random>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -39,11 +36,11 @@
 #include "absl/strings/strip.h"
 #include "tests/recovery/power_history.h"
 #include "tests/recovery/power_simulation.h"
+#include "tests/support/scratch_folder.h"
+#include "tests/support/shared_memory.h"
 
 namespace batonstore::testing {
 namespace {
-
-namespace fs = std::filesystem;
 
 struct Flags {
   uint64_t states = 30'000;
@@ -58,53 +55,20 @@ struct Flags {
 
 // ---- Shared memory, folders, histories ----
 
-class SharedMemory {
+// What the processes that cut the power tell the one that waits for them, with a set of states that
+// is large enough for so many.
+class SharedStates {
  public:
-  explicit SharedMemory(uint64_t states) {
-    const size_t slots = 4 * (states + 1024);
-    size_ = sizeof(Shared) + slots * sizeof(uint64_t);
-    at_ = mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (at_ == MAP_FAILED) std::abort();
-    shared().slots = slots;
+  explicit SharedStates(uint64_t states)
+      : slots_(4 * (states + 1024)), memory_(slots_ * sizeof(uint64_t)) {
+    shared().slots = slots_;
   }
-  ~SharedMemory() { munmap(at_, size_); }
-  SharedMemory(const SharedMemory&) = delete;
-  SharedMemory& operator=(const SharedMemory&) = delete;
 
-  Shared& shared() const { return *static_cast<Shared*>(at_); }
+  Shared& shared() const { return *memory_; }
 
  private:
-  size_t size_ = 0;
-  void* at_ = nullptr;
-};
-
-// In memory, where there is such a place: the simulated disk needs none of the real one's promises.
-class ScratchFolder {
- public:
-  ScratchFolder() {
-    const char* const given = getenv("TEST_TMPDIR");
-    for (std::string parent : {"/dev/shm", given == nullptr ? "/tmp" : given}) {
-      path_ = parent + "/batonstore-power-XXXXXX";
-      if (mkdtemp(path_.data()) != nullptr) return;
-    }
-    std::abort();
-  }
-  ~ScratchFolder() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  ScratchFolder(const ScratchFolder&) = delete;
-  ScratchFolder& operator=(const ScratchFolder&) = delete;
-
-  std::string Make(const std::string& name) const {
-    const std::string made = path_ + "/" + name;
-    fs::remove_all(made);
-    fs::create_directory(made);
-    return made;
-  }
-
- private:
-  std::string path_;
+  const size_t slots_;
+  const SharedMemory<Shared> memory_;
 };
 
 uint64_t SeedOf(uint64_t seed, uint64_t history) {
@@ -135,7 +99,7 @@ bool RunHistory(History history, uint64_t number, const SimulationOptions& optio
                 const ScratchFolder& scratch, Shared& shared, Place& place) {
   place.history = number;
   place.step = kNoStep;
-  RecordHistory(scratch.Make("record"), history);
+  RecordHistory(scratch.MakeEmpty("record"), history);
   if (!history.trouble.empty()) {
     ++shared.unrecorded;
     shared.is_stopped = true;
@@ -143,7 +107,7 @@ bool RunHistory(History history, uint64_t number, const SimulationOptions& optio
                   history.trouble.c_str());
     return false;
   }
-  StateFolder folder(scratch.Make("check"));
+  StateFolder folder(scratch.MakeEmpty("check"));
   Simulation(options, folder, shared, place).Run(history, number);
   return true;
 }
@@ -211,7 +175,7 @@ void RunJobs(const Flags& flags, const SimulationOptions& options, Shared& share
 
 // Whether these steps of a history still show a violation at the last one.
 bool StillFails(const Flags& flags, uint64_t history, const std::vector<size_t>& steps) {
-  SharedMemory memory(uint64_t{1} << 17);
+  SharedStates memory(uint64_t{1} << 17);
   Shared& shared = memory.shared();
   const SimulationOptions options{.states = uint64_t{1} << 17,
                                   .per_barrier = flags.per_barrier,
@@ -253,7 +217,7 @@ void PrintWorkload(const Flags& flags, uint64_t number, const std::vector<size_t
   const ScratchFolder scratch;
   const pid_t child = Fork([&] {  // which may die of it
     History history = HistoryOf(flags, number, steps);
-    RecordHistory(scratch.Make("record"), history);
+    RecordHistory(scratch.MakeEmpty("record"), history);
     for (const Window& window : history.windows) printf("  %s\n", window.what.c_str());
   });
   (void)waitpid(child, nullptr, 0);
@@ -302,7 +266,7 @@ std::vector<std::string> NeverCut(const Shared& shared) {
 int RunStates(const Flags& flags) {
   constexpr uint64_t kLongRun = 1'000'000;
   constexpr uint64_t kRunWithSlices = 10'000;
-  SharedMemory memory(flags.states);
+  SharedStates memory(flags.states);
   Shared& shared = memory.shared();
   const auto begin = std::chrono::steady_clock::now();
   printf("power_failure: seed=%ju\n", uintmax_t{flags.seed});
@@ -331,7 +295,7 @@ int RunStates(const Flags& flags) {
 }
 
 int Replay(const Flags& flags) {
-  SharedMemory memory(uint64_t{1} << 20);
+  SharedStates memory(uint64_t{1} << 20);
   Shared& shared = memory.shared();
   const SimulationOptions options{.states = uint64_t{1} << 20,
                                   .per_barrier = flags.per_barrier,
@@ -360,7 +324,7 @@ int Prove(Flags flags) {
   bool ok = true;
   for (size_t mutant = 1; mutant < kMutantNames.size(); ++mutant) {
     flags.mutant = static_cast<Mutant>(mutant);
-    SharedMemory memory(flags.states);
+    SharedStates memory(flags.states);
     Shared& shared = memory.shared();
     RunJobs(flags,
             {.states = flags.states,
