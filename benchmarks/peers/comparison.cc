@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "benchmarks/peers/find_on_path.h"
 
 namespace batonstore::benchmarks {
 namespace {

@@ -12,13 +12,9 @@
 #include <chrono>
 #include <csignal>
 #include <cstddef>
-#include <cstdlib>
 #include <thread>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/string_view.h"
 #include "benchmarks/scratch.h"
 
 namespace batonstore::benchmarks {
@@ -117,16 +113,6 @@ std::optional<std::string> Program::Ask(const std::string& line, double seconds)
     return std::nullopt;
   }
   return ReadLine(seconds);
-}
-
-std::optional<std::string> FindOnPath(const std::string& name) {
-  const char* path = std::getenv("PATH");
-  if (path == nullptr) return std::nullopt;
-  for (const absl::string_view folder : absl::StrSplit(path, ':')) {
-    std::string file = absl::StrCat(folder, "/", name);
-    if (access(file.c_str(), X_OK) == 0) return file;
-  }
-  return std::nullopt;
 }
 
 }  // namespace batonstore::benchmarks

@@ -35,9 +35,6 @@ class Program {
   std::string unread_;
 };
 
-// Where a program of that name lies on $PATH; nothing if nowhere.
-std::optional<std::string> FindOnPath(const std::string& name);
-
 }  // namespace batonstore::benchmarks
 
 #endif  // BATONSTORE_BENCHMARKS_PEERS_PROGRAM_H_

@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "batonstore/store/number.h"
+#include "benchmarks/peers/find_on_path.h"
 #include "benchmarks/scratch.h"
 
 namespace batonstore::benchmarks {
@@ -142,7 +143,7 @@ void RedisPeer::Fill(const PeerOptions& options) {
 }
 
 void RedisPeer::StartServer(const std::string& folder, int callers) {
-  const std::optional<std::string> program = FindProgram("redis-server");
+  const std::optional<std::string> program = FindOnPath("redis-server");
   if (!program.has_value()) EndMissing(Name(), "redis-server");
   const std::vector<std::pair<std::string, std::string>> settings = {
       {"port", "0"},  // none

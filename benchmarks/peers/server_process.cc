@@ -13,7 +13,6 @@
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "benchmarks/peers/peer.h"
 #include "benchmarks/scratch.h"
 #include "nlohmann/json.hpp"
@@ -108,15 +107,6 @@ double ServerProcess::CpuSeconds() const {
 void RunToEnd(Command command) {
   const std::string program = command.arguments[0];
   CheckThat(WaitFor(Start(command)) == 0, absl::StrCat(program, " succeeds"));
-}
-
-std::optional<std::string> FindProgram(absl::string_view name) {
-  const char* const path = std::getenv("PATH");
-  for (const absl::string_view folder : absl::StrSplit(path == nullptr ? "" : path, ':')) {
-    std::string candidate = absl::StrCat(folder, "/", name);
-    if (access(candidate.c_str(), X_OK) == 0) return candidate;
-  }
-  return std::nullopt;
 }
 
 void EndMissing(absl::string_view peer, absl::string_view packages) {

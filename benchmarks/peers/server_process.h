@@ -57,9 +57,6 @@ class ServerProcess {
 // Runs a command to its end, which must be a good one.
 void RunToEnd(Command command);
 
-// The path of an installed program, looked for in $PATH.
-std::optional<std::string> FindProgram(absl::string_view name);
-
 // Tells the driver which packages have what the peer needs, and ends the program.
 [[noreturn]] void EndMissing(absl::string_view peer, absl::string_view packages);
 
