@@ -3,9 +3,13 @@
 //
 //   ./bazelw run -c opt //benchmarks:growth -- --out=/tmp/growth
 //
-// Each number is the median of some short runs. Every session and every stream that takes a turn is
-// drawn at random. Stores lie below $TMPDIR (or /tmp), one at a time: the largest takes some 5 GB
-// and minutes to fill; name the sizes that you want with --sessions. Writes growth.json,
+// Then one caller makes so many sessions that, on all but the largest store, its indexes are merged
+// from beginning to end: the longest of these calls had to wait for a slice (store/index_merge.h),
+// which is to take 20 ms at the most.
+//
+// Each other number is the median of some short runs. Every session and every stream that takes a
+// turn is drawn at random. Stores lie below $TMPDIR (or /tmp), one at a time: the largest takes
+// some 5 GB and minutes to fill; name the sizes that you want with --sessions. Writes growth.json,
 // growth.svg and growth_streams.svg.
 
 #include <algorithm>
@@ -36,6 +40,7 @@
 #include "batonstore/store/stream_registry.h"
 #include "batonstore/tools/paths.h"
 #include "benchmarks/filled_store.h"
+#include "benchmarks/latencies.h"
 #include "benchmarks/line_plot.h"
 #include "benchmarks/scratch.h"
 #include "tests/support/threads.h"
@@ -50,6 +55,7 @@ struct Arguments {
   std::vector<int64_t> sessions = {10'000, 100'000, 1'000'000, 10'000'000};
   std::vector<int64_t> streams = {10'000, 100'000, 1'000'000};
   int runs = 5;
+  int64_t alone = 60'000;
   std::string out = ".";
 };
 
@@ -99,6 +105,15 @@ double SecondsOfCreation(FilledStore& store, int64_t operations) {
       }
     });
   });
+}
+
+Latencies CreateAlone(FilledStore& store, int64_t operations) {
+  Latencies latencies;
+  for (int64_t i = 0; i < operations; ++i) {
+    CheckOk(latencies.Measure(
+        [&] { return store.sessions().ReserveAndCreate(SpecOf(i * 7919)).status(); }));
+  }
+  return latencies;
 }
 
 // A session, and the baton and the name that its client has.
@@ -186,12 +201,20 @@ class Growth {
     std::cout << absl::StreamFormat("  %8d sessions: %8.0f creations/s %8.0f durable turns/s\n",
                                     size, 1 / creation, 1 / turn)
               << std::flush;
+    Latencies alone = CreateAlone(store, arguments_.alone);
+    std::cout << absl::StreamFormat(
+                     "  %8s alone: median %.0f us, 99 of 100 within %.0f, longest %.0f\n", "",
+                     alone.Microseconds(0.5), alone.Microseconds(0.99), alone.Microseconds(1))
+              << std::flush;
     const auto x = static_cast<double>(size);
     creations_.points.emplace_back(x, 1 / creation);
     turns_.points.emplace_back(x, 1 / turn);
     json_["sessions"].push_back({{"size", size},
                                  {"creations_a_second", 1 / creation},
-                                 {"durable_turns_a_second", 1 / turn}});
+                                 {"durable_turns_a_second", 1 / turn},
+                                 {"alone_median_us", alone.Microseconds(0.5)},
+                                 {"alone_p99_us", alone.Microseconds(0.99)},
+                                 {"alone_longest_us", alone.Microseconds(1)}});
   }
 
   void MeasureStreams(int64_t size) {
@@ -231,6 +254,8 @@ int Main(int argc, char** argv) {
   app.add_option("--streams", arguments.streams, "numbers of streams")->delimiter(',');
   app.add_option("--runs", arguments.runs, "of which the median is taken")
       ->check(CLI::PositiveNumber);
+  app.add_option("--alone", arguments.alone, "creations by one caller")
+      ->check(CLI::NonNegativeNumber);
   app.add_option("--out", arguments.out, "the folder for growth.json and the pictures");
   CLI11_PARSE(app, argc, argv);
   arguments.out = tools::FromWorkingDirectory(arguments.out);

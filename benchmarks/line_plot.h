@@ -15,9 +15,9 @@ struct Line {
 };
 
 struct LinePlot {
-  std::string title;
-  std::string x_label;
-  std::string y_label;
+  std::string title = "";
+  std::string x_label = "";
+  std::string y_label = "";
   bool log_x = false;  // every x is above 0 then
   std::vector<Line> lines = {};
 };
