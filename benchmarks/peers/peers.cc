@@ -12,7 +12,7 @@
 // Prints one table, a line for each peer and question, and writes peers.json (every sample),
 // peers.txt and a chart (SVG) for each question to the folder --out. The stores lie below $TMPDIR
 // (or /tmp), or in the folder --data: put that on the disk to be measured. They are removed at the
-// end, and no process is left behind. The whole of it takes half an hour, with --quick some two
+// end, and no process is left behind. The whole of it takes twenty minutes, with --quick some two
 // minutes, and 20 GB at times, with --quick under one.
 
 #include <unistd.h>
