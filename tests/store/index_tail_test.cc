@@ -83,6 +83,10 @@ TEST_F(IndexTailTest, WhatCouldNotBeAddedIsNotThereAndAllElseIs) {
         ++failures;
       }
       tail_.End(/*committed=*/added);
+      for (const IndexEntry& entry : entries) {
+        const auto found = tail_.Find(entry.table, entry.hash, entry.alias, 1);
+        EXPECT_EQ(!found.empty() && found.front() == entry.alias, added);
+      }
     }
     model.insert(entries.begin(), entries.end());
     live += record.session.principal == "principal 3";
