@@ -37,17 +37,6 @@ class ABSL_LOCKABLE Mutex {
   std::mutex mu_;
 };
 
-class ABSL_SCOPED_LOCKABLE MutexLock {
- public:
-  explicit MutexLock(Mutex& mu) ABSL_EXCLUSIVE_LOCK_FUNCTION(mu) : mu_(mu) { mu_.Lock(); }
-  ~MutexLock() ABSL_UNLOCK_FUNCTION() { mu_.Unlock(); }
-  MutexLock(const MutexLock&) = delete;
-  MutexLock& operator=(const MutexLock&) = delete;
-
- private:
-  Mutex& mu_;
-};
-
 // A lock of 4 bytes instead of 40, where there is one for each of very many objects and it is
 // hardly ever waited for: no condition variable goes with it. The second mutex of Drepper, "Futexes
 // Are Tricky" (2011), with the futex as the standard library has it. Not recursive.
@@ -75,15 +64,17 @@ class ABSL_LOCKABLE SmallMutex {
   std::atomic<int> state_ = kFree;
 };
 
-class ABSL_SCOPED_LOCKABLE SmallMutexLock {
+// Holds a lock of either kind for a scope.
+template <typename AnyMutex>
+class ABSL_SCOPED_LOCKABLE MutexLock {
  public:
-  explicit SmallMutexLock(SmallMutex& mu) ABSL_EXCLUSIVE_LOCK_FUNCTION(mu) : mu_(mu) { mu_.Lock(); }
-  ~SmallMutexLock() ABSL_UNLOCK_FUNCTION() { mu_.Unlock(); }
-  SmallMutexLock(const SmallMutexLock&) = delete;
-  SmallMutexLock& operator=(const SmallMutexLock&) = delete;
+  explicit MutexLock(AnyMutex& mu) ABSL_EXCLUSIVE_LOCK_FUNCTION(mu) : mu_(mu) { mu_.Lock(); }
+  ~MutexLock() ABSL_UNLOCK_FUNCTION() { mu_.Unlock(); }
+  MutexLock(const MutexLock&) = delete;
+  MutexLock& operator=(const MutexLock&) = delete;
 
  private:
-  SmallMutex& mu_;
+  AnyMutex& mu_;
 };
 
 // Wait in a loop that tests the condition: wake-ups may be spurious.

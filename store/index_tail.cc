@@ -96,7 +96,7 @@ void IndexTail::LoadLive(const IndexEntry& entry, bool is_live) {
 
 void IndexTail::Insert(const IndexEntry& entry) {
   const size_t before = entries_.size();
-  entries_.insert(entries_.end(), entry);
+  entries_.insert(entries_.end(), entry);  // which is where CatchUp's belong
   if (entries_.size() == before || entry.table != kLastCounted) return;
   ++sessions_;
   ++added_;

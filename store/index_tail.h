@@ -31,7 +31,7 @@
 
 namespace batonstore {
 
-// Thread-safe. Memory: some 150 bytes for each session in it.
+// Thread-safe. Memory: some 300 bytes for each session in it.
 class IndexTail final : public GroupCommitter::Companion {
  public:
   IndexTail() = default;
@@ -49,7 +49,7 @@ class IndexTail final : public GroupCommitter::Companion {
 
   // Adds what a snapshot has after its mark, from the sessions' records: all of it at first, then
   // what is new since the last call. Who opens a store calls it once, before the first write, and
-  // an observer for each question. CORRUPT when one of those records is damaged. Costs some 2 us
+  // an observer for each question. CORRUPT when one of those records is damaged. Costs some 1 us
   // for each session that is read.
   absl::Status CatchUp(Snapshot& snapshot, const StoreKeys& keys);
 

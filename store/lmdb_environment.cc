@@ -578,11 +578,11 @@ void LmdbEnvironment::WriteAhead() {
   written_bytes_ = std::max(written_bytes_, used);
   const uint64_t ahead = std::clamp(used / 4, kLeast, kMost);
   if (written_bytes_ >= used + ahead / 2) return;
-  static const std::string& zeros = *new std::string(kMost, '\0');
+  static char zeros[kMost];  // takes no memory: there may be none
   const uint64_t end = std::min(used + ahead, allocated_bytes_);
   if (end <= written_bytes_) return;
   const auto from = static_cast<off_t>(written_bytes_);
-  const ssize_t written = pwrite(DataFile(), zeros.data(), end - written_bytes_, from);
+  const ssize_t written = pwrite(DataFile(), zeros, end - written_bytes_, from);
   if (written > 0) written_bytes_ += static_cast<uint64_t>(written);
 }
 

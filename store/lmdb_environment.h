@@ -228,6 +228,9 @@ class LmdbEnvironment {
   void DropIdleReaders();
   absl::Status SetMapBytes(uint64_t bytes);
   absl::Status Allocate(uint64_t bytes);
+
+  // Sees to it that a commit finds the pages that it takes written already. REQUIRES: no write
+  // transaction is under way.
   void WriteAhead();
 
   // Constant after construction.

@@ -44,7 +44,7 @@ struct TurnRules {
 
 // How far the indexes by public key, principal, database and idempotency key lag behind:
 // index_entry.h. The newest sessions are found in memory; opening a store reads their records
-// again, at some 2 us a session. Nothing is lost or seen differently by any choice of these.
+// again, at some 1 us a session. Nothing is lost or seen differently by any choice of these.
 struct IndexRules {
   // When that many sessions are in memory, or that part of the store's sessions, if this is more,
   // they begin to be merged; half as many come in while that is under way. So with 10,000,000

@@ -58,17 +58,15 @@ SessionStore::SessionStore(Recovered recovered, KeyPairSource& key_pairs, const 
 
 SessionStore::~SessionStore() { (void)Close(); }
 
-absl::Status SessionStore::Commit(GroupCommitter::Operation operation, Room room) {
-  absl::Status committed = committer_->Run(operation, room);
+absl::Status SessionStore::Commit(GroupCommitter::Operation operation, Room room,
+                                  std::optional<GroupCommitter::Meanwhile> meanwhile) {
+  absl::Status committed = committer_->Run(operation, room, meanwhile);
   if (committed.ok()) events_.Committed();
   return committed;
 }
 
 absl::Status SessionStore::CommitWithKeyPair(KeyType type, GroupCommitter::Operation operation) {
-  const auto refill = [this, type] { return key_pairs_.Refill(type); };
-  absl::Status committed = committer_->Run(operation, Room::kTakes, refill);
-  if (committed.ok()) events_.Committed();
-  return committed;
+  return Commit(operation, Room::kTakes, [this, type] { return key_pairs_.Refill(type); });
 }
 
 absl::Status SessionStore::DrawKeyPairs(KeyType type, KeyPairUse use) {

@@ -270,7 +270,8 @@ class SessionStore : public SessionReader, private StreamHost {
  private:
   // Runs an operation and waits until it is durable.
   using Room = GroupCommitter::Room;
-  absl::Status Commit(GroupCommitter::Operation operation, Room room = Room::kTakes);
+  absl::Status Commit(GroupCommitter::Operation operation, Room room = Room::kTakes,
+                      std::optional<GroupCommitter::Meanwhile> meanwhile = std::nullopt);
 
   // The same for one that takes a key pair: may make some for other callers meanwhile.
   absl::Status CommitWithKeyPair(KeyType type, GroupCommitter::Operation operation);

@@ -24,7 +24,7 @@ bool Matches(const std::optional<T>& wanted, const Value& value) {
 absl::Status StreamRegistry::EndTurn(StreamSlot& slot) {
   if (IsForkedChild()) return Refused().of_the_parent;
   {
-    SmallMutexLock lock(slot.mu);
+    MutexLock lock(slot.mu);
     slot.state = SlotState::kEnding;
   }
   return End(slot);
@@ -41,7 +41,7 @@ absl::Status StreamRegistry::End(StreamSlot& slot) {
 // The slot and its place under the limit are free again. REQUIRES: it holds nothing any more.
 void StreamRegistry::Vacate(StreamSlot& slot) {
   MutexLock lock(mu_);
-  SmallMutexLock slot_lock(slot.mu);
+  MutexLock slot_lock(slot.mu);
   const auto database = databases_.find(*slot.database);
   slot.database = nullptr;
   if (--database->second == 0) databases_.erase(database);
@@ -62,7 +62,7 @@ Killed StreamRegistry::Kill(uint64_t id, WhenBusy when_busy) {
   StreamSlot* const slot = slots_.Find(StreamSlot::IndexOf(id));
   if (slot == nullptr || IsForkedChild()) return Killed::kNotFound;
   {
-    SmallMutexLock lock(slot->mu);
+    MutexLock lock(slot->mu);
     if (slot->id != id || slot->state == SlotState::kFree) return Killed::kNotFound;
     if (slot->state != SlotState::kIdle) {
       if (when_busy == WhenBusy::kLeave) return Killed::kBusy;
@@ -84,7 +84,7 @@ size_t StreamRegistry::CloseAll() {
   for (uint32_t i = 0; i < slots; ++i) {
     StreamSlot& slot = *slots_.Find(i);
     {
-      SmallMutexLock lock(slot.mu);
+      MutexLock lock(slot.mu);
       if (slot.state == SlotState::kBusy) slot.state = SlotState::kDoomed;
       if (slot.state != SlotState::kIdle) continue;
       slot.state = SlotState::kEnding;
@@ -99,7 +99,7 @@ size_t StreamRegistry::CloseAll() {
 // Until who ends the stream in the slot, if anyone does, is done with it.
 void StreamRegistry::WaitWhileEnding(StreamSlot& slot) {
   const auto ending = [&slot]() -> std::optional<uint64_t> {
-    SmallMutexLock lock(slot.mu);
+    MutexLock lock(slot.mu);
     if (slot.state != SlotState::kEnding) return std::nullopt;
     return slot.id;
   };
@@ -142,7 +142,7 @@ bool StreamRegistry::ReapOne(uint32_t index, absl::Duration now) {
   StreamSlot& slot = *slots_.Find(index);
   absl::Duration due;
   {
-    SmallMutexLock lock(slot.mu);
+    MutexLock lock(slot.mu);
     const bool is_idle = slot.state == SlotState::kIdle;
     due = Due(slot);
     slot.is_queued = is_idle && due > now;  // a busy one is queued again by its Finish
@@ -167,7 +167,7 @@ std::vector<StreamInfo> StreamRegistry::List(const StreamFilter& filter) const {
   const uint32_t slots = slots_.size();
   for (uint32_t i = 0; i < slots; ++i) {
     StreamSlot& slot = *slots_.Find(i);
-    SmallMutexLock lock(slot.mu);
+    MutexLock lock(slot.mu);
     const bool busy = slot.state != SlotState::kIdle;
     if (slot.state == SlotState::kFree || !Matches(filter.busy, busy) ||
         !Matches(filter.database, *slot.database) || !Matches(filter.principal, slot.Principal())) {

@@ -20,8 +20,8 @@ struct StreamHoldings {
 
   // Rolls the connection back and returns it to its pool, or discards it if that fails or takes
   // longer than `timeout`; then calls on_release. Nothing is left afterwards, so that calling this
-  // again does nothing. May block as long as a rollback does: hold no lock.
-  // Needs no memory. What the rollback said; BUSY if it was late, IO if it threw.
+  // again does nothing. May block as long as a rollback does: hold no lock. Needs no memory. What
+  // the rollback said; BUSY if it was late, IO if it threw.
   absl::Status GiveBack(Clock& clock, absl::Duration timeout) noexcept;
 };
 

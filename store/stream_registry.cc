@@ -40,6 +40,8 @@ bool IsTaken(SlotState state) { return state == SlotState::kIdle || state == Slo
 
 }  // namespace
 
+static_assert(StreamSlot::kIndexBits <= DeadlineQueue::kNumberBits, "slots lie in the queue");
+
 StreamRegistry::StreamRegistry(const StreamHost& host, Clock& clock, const StreamOptions& options)
     : host_(host),
       clock_(clock),
@@ -87,7 +89,7 @@ absl::StatusOr<StreamTurn> StreamRegistry::Open(OpenStream spec) try {
   BATONSTORE_RETURN_IF_ERROR(Pin(spec, timeout, holdings));
   std::move(leave).Cancel();
   *slot->holdings = std::exchange(holdings, {});
-  SmallMutexLock lock(slot->mu);
+  MutexLock lock(slot->mu);
   return StreamTurn(*this, *slot, slot->id, slot->next_generation);
 } catch (const std::bad_alloc&) {
   return Refused().no_memory;
@@ -138,7 +140,7 @@ absl::StatusOr<StreamSlot*> StreamRegistry::Occupy(OpenStream& spec) {
   ++database->second;
   ++taken_;
   StreamSlot& slot = *taken;
-  SmallMutexLock slot_lock(slot.mu);
+  MutexLock slot_lock(slot.mu);
   slot.state = SlotState::kBusy;
   slot.next_generation = 0;
   slot.has_baton = false;
@@ -176,7 +178,7 @@ absl::StatusOr<StreamTurn> StreamRegistry::Resume(absl::string_view baton,
   BATONSTORE_RETURN_IF_ERROR(host_.Usable());
   const absl::Duration now = clock_.SinceBootCoarse();
   if (slot != nullptr && !host_.Ring().HasRetired(address->key_id)) {
-    SmallMutexLock lock(slot->mu);
+    MutexLock lock(slot->mu);
     // Byte for byte what was minted for this very turn: all of it is right, and of this epoch.
     if (slot->id == address->id && IsTaken(slot->state) && slot->has_baton &&
         EqualInConstantTime(baton, {slot->baton.data(), slot->baton.size()})) {
@@ -196,7 +198,7 @@ absl::StatusOr<StreamTurn> StreamRegistry::ResumeUnexpected(absl::string_view ba
   if (claims.epoch != epoch_) return Refused().earlier_epoch;
   StreamSlot* const slot = slots_.Find(StreamSlot::IndexOf(claims.id));
   if (slot == nullptr) return Refused().not_found;
-  SmallMutexLock lock(slot->mu);
+  MutexLock lock(slot->mu);
   if (slot->id != claims.id || !IsTaken(slot->state)) return Refused().not_found;
   return Take(*slot, database, principal, claims.generation, now);
 }
@@ -223,7 +225,7 @@ absl::Status StreamRegistry::HandOn(StreamSlot& slot, absl::string_view baton) {
   absl::Duration due;
   uint32_t index = 0;
   {
-    SmallMutexLock lock(slot.mu);
+    MutexLock lock(slot.mu);
     if (slot.state == SlotState::kDoomed) return Refused().killed;
     std::memcpy(slot.baton.data(), baton.data(), kBatonLength);
     slot.has_baton = true;

@@ -23,7 +23,7 @@ StreamSlot& StreamSlots::Grow() {
   const uint32_t index = size();
   StreamSlot& slot = *new (slots_ + index) StreamSlot;
   {
-    SmallMutexLock lock(slot.mu);
+    MutexLock lock(slot.mu);
     slot.id = StreamSlot::kOneTaking + index;  // no stream has the id 0
   }
   size_.store(index + 1, std::memory_order_release);

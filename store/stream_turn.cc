@@ -75,7 +75,7 @@ PinnedConnection* StreamTurn::pinned() const { return slot_->holdings->connectio
 StreamExtras& StreamTurn::Extras() {
   if (slot_->extras == nullptr) {
     auto extras = std::make_unique<StreamExtras>();
-    SmallMutexLock lock(slot_->mu);
+    MutexLock lock(slot_->mu);
     slot_->extras = std::move(extras);
   }
   return *slot_->extras;
@@ -113,7 +113,7 @@ bool StreamTurn::DropSql(int32_t id) {
 absl::Status StreamTurn::SetCapture(std::unique_ptr<Capture> capture) try {
   if (!is_under_way()) return Refused().turn_is_over;
   StreamExtras& extras = Extras();
-  SmallMutexLock lock(slot_->mu);
+  MutexLock lock(slot_->mu);
   if (extras.capture != nullptr) return Refused().has_capture;
   extras.capture = std::move(capture);
   return absl::OkStatus();
@@ -123,13 +123,13 @@ absl::Status StreamTurn::SetCapture(std::unique_ptr<Capture> capture) try {
 
 bool StreamTurn::HasCapture() const {
   if (!is_under_way()) return false;
-  SmallMutexLock lock(slot_->mu);
+  MutexLock lock(slot_->mu);
   return slot_->extras != nullptr && slot_->extras->capture != nullptr;
 }
 
 std::unique_ptr<Capture> StreamTurn::TakeCapture() {
   if (!is_under_way()) return nullptr;
-  SmallMutexLock lock(slot_->mu);
+  MutexLock lock(slot_->mu);
   return slot_->extras == nullptr ? nullptr : std::move(slot_->extras->capture);
 }
 

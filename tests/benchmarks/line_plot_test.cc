@@ -1,10 +1,10 @@
 #include "benchmarks/line_plot.h"
 
-#include <cstddef>
 #include <string>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/benchmarks/count.h"
 
 namespace batonstore::benchmarks {
 namespace {
@@ -13,12 +13,6 @@ using ::testing::EndsWith;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-size_t Count(const std::string& text, const std::string& part) {
-  size_t count = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++count;
-  return count;
-}
 
 TEST(LinePlotTest, IsASvgWithALineForEachAndADotForEachPoint) {
   const std::string svg =

@@ -29,7 +29,7 @@ class StreamRegistryPeer {
   // As if an idle stream had taken all the turns before the one that hands on `generation`.
   static void SkipTo(StreamRegistry& streams, uint64_t id, uint64_t generation) {
     StreamSlot& slot = *streams.slots_.Find(StreamSlot::IndexOf(id));
-    SmallMutexLock lock(slot.mu);
+    MutexLock lock(slot.mu);
     slot.next_generation = generation;
     slot.has_baton = false;
   }

@@ -20,7 +20,7 @@ TEST(StreamSlotsTest, SlotsNeverMoveAndAreFoundByNumber) {
   }
   for (uint32_t i = 0; i < 20'000; ++i) {
     ASSERT_EQ(slots.Find(i), all[i]);
-    SmallMutexLock lock(all[i]->mu);
+    MutexLock lock(all[i]->mu);
     EXPECT_EQ(all[i]->state, SlotState::kFree);
     EXPECT_EQ(StreamSlot::IndexOf(all[i]->id), i);
     EXPECT_NE(all[i]->id, 0u);

@@ -11,6 +11,7 @@
 #include "batonstore/store/lmdb_environment.h"
 #include "gtest/gtest.h"
 #include "libraries/liblmdb/lmdb.h"
+#include "tests/support/allocation_faults.h"
 #include "tests/support/io_faults.h"
 #include "tests/support/lmdb_folder.h"
 #include "tests/support/status_matchers.h"
@@ -22,6 +23,7 @@ using testing::IoCall;
 using testing::IoFault;
 using testing::IsOk;
 using testing::LmdbFolder;
+using testing::ScopedAllocationFault;
 using testing::ScopedIoFaults;
 
 constexpr int kCommits = 200;
@@ -59,6 +61,8 @@ class Growing {
     ASSERT_EQ(transaction.Commit(), MDB_SUCCESS);
   }
 
+  void BeginAndAbort() { (void)environment_->BeginWrite(); }
+
   void ExpectThatAllIsThere() {
     OpenAgain();
     ASSERT_OK_AND_ASSIGN(const LmdbTransaction transaction, environment_->BeginRead());
@@ -87,6 +91,20 @@ uint64_t BytesOfCommits(Growing::Room room) {
   const ScopedIoFaults watch;
   for (int i = 0; i < kCommits; ++i) growing.Commit(i, room);
   return watch.BytesWritten();
+}
+
+// The first test, so that nothing has been made before that is made once only.
+TEST(WriteAheadTest, NeedsNoMemory) {
+  Growing growing;
+  growing.Create();
+  growing.Commit(0);
+  {
+    const ScopedAllocationFault fault(0, /*for_good=*/true);
+    growing.BeginAndAbort();
+  }
+  const ScopedIoFaults watch;
+  growing.BeginAndAbort();
+  EXPECT_EQ(watch.Count(IoCall::kWrite), 0u) << "all of it has been written";
 }
 
 TEST(WriteAheadTest, WritesWhatTheCommitsAreGoingToTakeOnce) {
