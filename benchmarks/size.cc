@@ -4,8 +4,7 @@
 //
 // Makes 1,000,000 sessions one after another, as a service would, only that 64 callers share
 // commits; then opens 1,000,000 streams. Everything counts: records, indexes, seals, and what LMDB
-// has free inside the file. The claims: at most 460 bytes a session, not kept: 481, of which 430
-// are in use; and 256 a stream.
+// has free inside the file. The claims: at most 460 bytes a session, and 256 a stream.
 
 #include <sys/stat.h>
 

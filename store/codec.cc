@@ -93,14 +93,20 @@ bool IsEventType(uint8_t number) {
   return number >= 1 && number <= static_cast<uint8_t>(EventType::kReplaySeen);
 }
 
-// A moment that may be missing: 0.
-void Optional(Writer& writer, const std::optional<absl::Time>& time) {
-  writer.U64(time.has_value() ? EncodeTime(*time) : 0);
+// Marks of a session.
+constexpr uint8_t kNeverCreated = 1;
+constexpr uint8_t kLinked = 2;
+
+// What only a session has that has ended, and so most have not.
+void EncodeEnding(Writer& writer, const SessionRecord& record) {
+  writer.U64(EncodeTime(*record.ended_at));
+  writer.U64(record.moved_to.value());
+  writer.U64(EncodeTime(record.redirect_until));
 }
-std::optional<absl::Time> Optional(Reader& reader) {
-  const uint64_t micros = reader.U64();
-  if (micros == 0) return std::nullopt;
-  return DecodeTime(micros);
+void DecodeEnding(Reader& reader, SessionRecord& record) {
+  record.ended_at = DecodeTime(reader.U64());
+  record.moved_to = Alias(reader.U64());
+  record.redirect_until = DecodeTime(reader.U64());
 }
 
 // A decoded record, if its bytes were exactly that.
@@ -140,14 +146,14 @@ std::string EncodeSession(const SessionRecord& record) {
   Writer writer;
   writer.U8(static_cast<uint8_t>(session.state));
   writer.U8(static_cast<uint8_t>(session.key_type));
-  writer.U8(record.never_created ? 1 : 0);
+  const bool is_linked = session.group != session.alias;
+  writer.U8(
+      static_cast<uint8_t>((record.never_created ? kNeverCreated : 0) | (is_linked ? kLinked : 0)));
   writer.U32(session.kind);
-  writer.U64(session.group.value());
+  if (is_linked) writer.U64(session.group.value());
   writer.U64(EncodeTime(session.expires_at));
   writer.U64(EncodeDuration(session.idle_timeout));
-  Optional(writer, record.ended_at);
-  writer.U64(record.moved_to.value());
-  writer.U64(EncodeTime(record.redirect_until));
+  if (IsTerminal(session.state)) EncodeEnding(writer, record);
   writer.Bytes(session.label);
   writer.Bytes(session.principal);
   writer.Bytes(session.database);
@@ -171,14 +177,14 @@ bool DecodeSessionInto(Alias alias, absl::string_view bytes, SessionRecord& reco
   session.created_at = alias.time();
   const uint8_t state = reader.U8();
   const uint8_t key_type = reader.U8();
-  const uint8_t never_created = reader.U8();
+  const uint8_t marks = reader.U8();
+  const bool is_linked = (marks & kLinked) != 0;
   session.kind = reader.U32();
-  session.group = Alias(reader.U64());
+  session.group = is_linked ? Alias(reader.U64()) : alias;
   session.expires_at = DecodeTime(reader.U64());
   session.idle_timeout = DecodeDuration(reader.U64());
-  record.ended_at = Optional(reader);
-  record.moved_to = Alias(reader.U64());
-  record.redirect_until = DecodeTime(reader.U64());
+  const bool has_ended = IsState(state) && IsTerminal(static_cast<State>(state));
+  if (has_ended) DecodeEnding(reader, record);
   session.label = reader.Bytes();
   session.principal = reader.Bytes();
   session.database = reader.Bytes();
@@ -186,13 +192,13 @@ bool DecodeSessionInto(Alias alias, absl::string_view bytes, SessionRecord& reco
   session.public_key = reader.Bytes();
   session.remote_public_key = reader.Bytes();
   record.sealed_private_key = reader.Bytes();
-  if (!reader.AtEnd() || !IsState(state) || !IsKeyType(key_type) || never_created > 1) {
+  if (!reader.AtEnd() || !IsState(state) || !IsKeyType(key_type) ||
+      marks > (kNeverCreated | kLinked) || is_linked != (session.group != alias)) {
     return false;
   }
-  record.never_created = never_created == 1;
+  record.never_created = (marks & kNeverCreated) != 0;
   session.state = static_cast<State>(state);
   session.key_type = static_cast<KeyType>(key_type);
-  if (IsTerminal(session.state) != record.ended_at.has_value()) return false;
   return true;
 }
 

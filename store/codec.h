@@ -27,16 +27,19 @@ absl::Duration DecodeDuration(uint64_t micros);
 // exactly one record.
 
 // A row of `sessions`. Of `session`, the state is the stored one here, whatever deadlines and
-// RevokeAlls say, and neither `deadline` nor `revoked_at` is kept: `ended_at` is.
+// RevokeAlls say, and neither `deadline` nor `revoked_at` is kept: `ended_at` is. A session that is
+// not terminal has neither that nor a new identity.
 struct SessionRecord {
   Session session;
-  std::optional<absl::Time> ended_at;  // of a terminal session
+  std::optional<absl::Time> ended_at;  // of a terminal session, which always has it
   bool never_created = false;          // it was Reserved when it was revoked
   Alias moved_to;                      // the new identity of one that has got one, else 0
   absl::Time redirect_until;           // until when the old identity tells the new one
   std::string idempotency_key;
   std::string sealed_private_key;  // empty once shredded
 };
+
+// REQUIRES: `ended_at` if the session is terminal.
 std::string EncodeSession(const SessionRecord& record);
 std::optional<SessionRecord> DecodeSession(Alias alias, absl::string_view bytes);
 

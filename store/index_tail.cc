@@ -172,6 +172,9 @@ void IndexTail::End(bool committed) noexcept {
   if (committed) {
     for (const Item& item : merged_) Drop(item.entry);
     for (const IndexEntry& entry : removed_) Drop(entry);
+    if (!merged_.empty() || !removed_.empty()) {
+      departures_.fetch_add(1, std::memory_order_release);
+    }
   } else {
     for (auto change = changed_.rbegin(); change != changed_.rend(); ++change) {
       scopes_.find(change->first)->second = change->second;

@@ -3,13 +3,14 @@
 //
 // An entry here is a hint. It appears before its session is committed, and disappears after the
 // session's removal, or the entry's merging, is; whoever finds one asks the snapshot at hand for
-// the session's record, and passes over it when there is none. So a reader that asks the tail
-// first, and begins its snapshot then, misses nobody: what the tail had no longer is in the tables
-// by then.
+// the session's record, and passes over it when there is none. So a reader that begins its snapshot
+// first, and asks the tail then, misses nobody who came before the snapshot, unless somebody has
+// disappeared from the tail meanwhile: then it tries again.
 
 #ifndef BATONSTORE_STORE_INDEX_TAIL_H_
 #define BATONSTORE_STORE_INDEX_TAIL_H_
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <unordered_map>
@@ -46,6 +47,9 @@ class IndexTail final : public GroupCommitter::Companion {
 
   // How many have been added, ever.
   uint64_t added() const;
+
+  // How often entries have disappeared.
+  uint64_t departures() const { return departures_.load(std::memory_order_acquire); }
 
   // Adds what a snapshot has after its mark, from the sessions' records: all of it at first, then
   // what is new since the last call. Who opens a store calls it once, before the first write, and
@@ -94,6 +98,7 @@ class IndexTail final : public GroupCommitter::Companion {
   std::unordered_map<Scope, Population, absl::Hash<Scope>> scopes_ ABSL_GUARDED_BY(mu_);
   size_t sessions_ ABSL_GUARDED_BY(mu_) = 0;
   uint64_t added_ ABSL_GUARDED_BY(mu_) = 0;
+  std::atomic<uint64_t> departures_ = 0;  // counted with mu_ held, by whom they are made
 
   // What CatchUp has read: from after `floor_`, where the mark was, up to `seen_`.
   Alias floor_ ABSL_GUARDED_BY(mu_);

@@ -60,7 +60,8 @@ class Indexes {
   IndexQuestion OfDatabase(absl::string_view database, Alias from, size_t most) const;
   IndexQuestion OfIdempotencyKey(absl::string_view principal, absl::string_view key) const;
 
-  // Has the tail answer. Who is not the writer does this before its snapshot begins.
+  // Has the tail answer. Who is not the writer does this after its snapshot begins, and again with
+  // another snapshot if entries have disappeared from the tail since before that (index_tail.h).
   void AskTail(IndexQuestion& question) const;
 
   // Candidates in the order of creation, until `visit` says false. Where the tail had as many as

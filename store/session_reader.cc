@@ -56,8 +56,12 @@ absl::StatusOr<std::unique_ptr<Snapshot>> SessionReader::ReadFor(IndexQuestion& 
   absl::Status usable = engine_.Usable();  // asks without a lock, as a forked child must
   if (!usable.ok()) return usable;
   if (kind_ == Tail::kIsComplete) {
-    indexes.AskTail(question);
-    return engine_.Read();
+    for (;;) {
+      const uint64_t before = tail_.departures();
+      BATONSTORE_ASSIGN_OR_RETURN(std::unique_ptr<Snapshot> snapshot, engine_.Read());
+      indexes.AskTail(question);
+      if (tail_.departures() == before) return snapshot;
+    }
   }
   // All at once, so that snapshots catch up in the order of their age: what one finds merged
   // already is left out, and an older one would miss it. And before another moves the tail on.

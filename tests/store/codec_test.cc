@@ -48,7 +48,7 @@ SessionRecord SmallRecord() {
 const char kSmallRecordHex[] =
     "02"                // state
     "03"                // key type
-    "01"                // never created
+    "03"                // never created, and linked
     "01020304"          // kind
     "1112131415161718"  // group
     "2122232425262728"  // expires at
@@ -78,6 +78,25 @@ std::string Describe(const SessionRecord& record) {
                       "\nredirect_until: ", EncodeTime(record.redirect_until),
                       "\nidempotency_key: ", absl::CEscape(record.idempotency_key),
                       "\nsealed_private_key: ", absl::BytesToHexString(record.sealed_private_key));
+}
+
+// The bytes of one that has not ended are those without the three moments of its end.
+TEST(CodecTest, LiveSessionHasNoBytesOfAnEnd) {
+  for (const State state : {State::kCreated, State::kInUse, State::kReserved}) {
+    SessionRecord record = SmallRecord();
+    record.session.state = state;
+    std::string hex = kSmallRecordHex;
+    hex.erase(hex.find("3132333435363738"), 3 * 16);
+    hex.replace(0, 2, absl::StrCat("0", static_cast<int>(state)));
+    EXPECT_EQ(absl::BytesToHexString(EncodeSession(record)), hex) << StateName(state);
+
+    const auto back = DecodeSession(kAlias, absl::HexStringToBytes(hex));
+    ASSERT_TRUE(back.has_value()) << StateName(state);
+    record.ended_at.reset();
+    record.moved_to = Alias();
+    record.redirect_until = absl::Time();
+    EXPECT_EQ(Describe(*back), Describe(record)) << StateName(state);
+  }
 }
 
 TEST(CodecTest, SessionParsesBack) {
@@ -235,26 +254,48 @@ TEST(CodecTest, BytesThatAreNotExactlyOneRecordParseToNothing) {
   ExpectOnlyTheWholeParses(EncodeAttributesHead({1, 2, 3}), DecodeAttributesHead);
 }
 
-TEST(CodecTest, SessionThatHasEndedAtNoTimeOrLivesOnAfterItsEndParsesToNothing) {
+// What an end would be is read as the label's size otherwise, or the other way round.
+TEST(CodecTest, SessionWithTheStateOfOneThatHasEndedMustHaveAnEnd) {
+  const std::string ended = EncodeSession(SmallRecord());
+  std::string live = ended;
+  live.erase(absl::HexStringToBytes(kSmallRecordHex).find(absl::HexStringToBytes("3132")), 3 * 8);
   for (const State state :
        {State::kCreated, State::kInUse, State::kRevoked, State::kExpired, State::kReserved}) {
-    for (const bool has_ended : {false, true}) {
-      SessionRecord record = SmallRecord();
-      record.session.state = state;
-      if (!has_ended) record.ended_at.reset();
-      EXPECT_EQ(DecodeSession(kAlias, EncodeSession(record)).has_value(),
-                IsTerminal(state) == has_ended)
+    for (const bool has_end : {false, true}) {
+      std::string bytes = has_end ? ended : live;
+      bytes[0] = static_cast<char>(state);
+      EXPECT_EQ(DecodeSession(kAlias, bytes).has_value(), IsTerminal(state) == has_end)
           << StateName(state);
     }
   }
 }
 
-TEST(CodecTest, MarkThatIsNeitherYesNorNoParsesToNothing) {
-  std::string never_created = EncodeSession(SmallRecord());
+TEST(CodecTest, SessionThatBeganItsGroupHasNoBytesOfIt) {
+  SessionRecord record = SmallRecord();
+  record.session.group = kAlias;
+  std::string hex = kSmallRecordHex;
+  hex.erase(hex.find("1112131415161718"), 16);
+  hex.replace(4, 2, "01");
+  EXPECT_EQ(absl::BytesToHexString(EncodeSession(record)), hex);
+  const auto back = DecodeSession(kAlias, absl::HexStringToBytes(hex));
+  ASSERT_TRUE(back.has_value());
+  EXPECT_EQ(back->session.group, kAlias);
+}
+
+TEST(CodecTest, UnknownMarksAndAGroupThatIsMissingOrNoLinkParseToNothing) {
+  SessionRecord record = SmallRecord();
+  std::string linked = EncodeSession(record);
+  record.session.group = kAlias;
+  std::string first = EncodeSession(record);
   for (int number = 0; number < 256; ++number) {
-    never_created[2] = static_cast<char>(number);
-    EXPECT_EQ(DecodeSession(kAlias, never_created).has_value(), number <= 1) << number;
+    linked[2] = first[2] = static_cast<char>(number);
+    EXPECT_EQ(DecodeSession(kAlias, linked).has_value(), number == 2 || number == 3) << number;
+    EXPECT_EQ(DecodeSession(kAlias, first).has_value(), number == 0 || number == 1) << number;
   }
+  linked[2] = 2;
+  const Alias named = SmallRecord().session.group;
+  EXPECT_TRUE(DecodeSession(kAlias, linked).has_value());
+  EXPECT_FALSE(DecodeSession(named, linked).has_value()) << "linked to itself";
 }
 
 TEST(CodecTest, UnknownEventTypeParsesToNothing) {
@@ -269,7 +310,7 @@ TEST(CodecTest, UnknownStateAndKeyTypeParseToNothing) {
   SessionRecord record = SmallRecord();
   std::string ended = EncodeSession(record);
   std::string key_type = ended;
-  record.ended_at.reset();
+  record.session.state = State::kCreated;
   std::string live = EncodeSession(record);
   for (int number = 0; number < 256; ++number) {
     ended[0] = live[0] = static_cast<char>(number);
@@ -322,10 +363,12 @@ SessionRecord AnyRecord() {
   session.group = AnyAlias();
   session.expires_at = AnyTime();
   if (*rc::gen::arbitrary<bool>()) session.idle_timeout = absl::Microseconds(AnyMicros());
-  if (IsTerminal(session.state)) record.ended_at = absl::FromUnixMicros(AnyMicros());
+  if (IsTerminal(session.state)) {
+    record.ended_at = AnyTime();
+    record.moved_to = AnyAlias();
+    record.redirect_until = AnyTime();
+  }
   record.never_created = *rc::gen::arbitrary<bool>();
-  record.moved_to = AnyAlias();
-  record.redirect_until = AnyTime();
   session.label = AnyBytes();
   session.principal = AnyBytes();
   session.database = AnyBytes();
