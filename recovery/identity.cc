@@ -41,18 +41,19 @@ absl::StatusOr<SecretBytes> OpenSecret(Snapshot& snapshot, const SecretBytes& ke
 
 }  // namespace
 
-absl::Status WriteIdentity(Engine& engine, const SecretBytes& key_encryption_key,
-                           RandomSource& random) {
-  const std::string store_id = RandomBytes(random, kStoreIdBytes);
+std::string RandomStoreId(RandomSource& random) { return RandomBytes(random, kStoreIdBytes); }
+
+absl::Status WriteIdentity(Engine& engine, absl::string_view store_id,
+                           const SecretBytes& key_encryption_key, RandomSource& random) {
   const std::string incarnation = RandomBytes(random, kIncarnationBytes);
-  const SecretBytes data_key = RandomSecret(random, kDataKeyBytes);
-  auto root_hash = StoreKeys(data_key, store_id, random).MakeRootHash();
+  const DataKeys data_keys = DataKeys::Create(random);
+  auto root_hash = StoreKeys(data_keys, store_id, random).MakeRootHash();
   const auto seal = [&](absl::string_view name, const SecretBytes& secret) {
     return SealUnderKeyEncryptionKey(key_encryption_key, store_id, name, secret, random);
   };
   const std::pair<absl::string_view, std::string> rows[] = {
       {meta::kFormat, EncodeNumber(kFormatVersion)},
-      {meta::kStoreId, store_id},
+      {meta::kStoreId, std::string(store_id)},
       {meta::kIncarnation, incarnation},
       {meta::kEpoch, EncodeNumber(0)},
       {meta::kClosed, EncodeNumber(0)},
@@ -60,7 +61,7 @@ absl::Status WriteIdentity(Engine& engine, const SecretBytes& key_encryption_key
       {meta::kIndexMark, EncodeIndexMark({})},
       {meta::kLastEvent, EncodeNumber(0)},
       {meta::kTime, EncodeNumber(0)},
-      {meta::kDataKey, seal(meta::kDataKey, data_key)},
+      {meta::kDataKeys, seal(meta::kDataKeys, data_keys.Serialize())},
       {meta::kKeyring, seal(meta::kKeyring, Keyring::Create(random, incarnation).Serialize())},
       {meta::kRoot, root_hash->Encode(Root{})},
   };
@@ -76,13 +77,13 @@ absl::Status WriteIdentity(Engine& engine, const SecretBytes& key_encryption_key
   return outcome.status;
 }
 
-absl::StatusOr<Identity> ReadIdentity(Engine& engine, const SecretBytes& key_encryption_key,
+absl::StatusOr<Identity> ReadIdentity(Engine& engine, const KeySource& key_source,
                                       RandomSource& random) {
   BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine.Read());
-  return ReadIdentity(*snapshot, key_encryption_key, random);
+  return ReadIdentity(*snapshot, key_source, random);
 }
 
-absl::StatusOr<Identity> ReadIdentity(Snapshot& snapshot, const SecretBytes& key_encryption_key,
+absl::StatusOr<Identity> ReadIdentity(Snapshot& snapshot, const KeySource& key_source,
                                       RandomSource& random) {
   BATONSTORE_RETURN_IF_ERROR(CheckFormat(snapshot));
   Identity identity;
@@ -92,15 +93,17 @@ absl::StatusOr<Identity> ReadIdentity(Snapshot& snapshot, const SecretBytes& key
   BATONSTORE_ASSIGN_OR_RETURN(identity.closed_epoch, GetMetaNumber(snapshot, meta::kClosed));
   BATONSTORE_ASSIGN_OR_RETURN(const uint64_t time, GetMetaNumber(snapshot, meta::kTime));
   identity.last_time = DecodeTime(time);
+  BATONSTORE_ASSIGN_OR_RETURN(const SecretBytes key_encryption_key, key_source(identity.store_id));
   BATONSTORE_ASSIGN_OR_RETURN(
-      const SecretBytes data_key,
-      OpenSecret(snapshot, key_encryption_key, identity.store_id, meta::kDataKey));
-  if (data_key.size() != kDataKeyBytes) return CorruptRow(Table::kMeta, meta::kDataKey);
+      const SecretBytes data_keys,
+      OpenSecret(snapshot, key_encryption_key, identity.store_id, meta::kDataKeys));
+  BATONSTORE_ASSIGN_OR_RETURN(DataKeys parsed_keys, DataKeys::Parse(data_keys.Reveal()));
   BATONSTORE_ASSIGN_OR_RETURN(
       const SecretBytes keyring,
       OpenSecret(snapshot, key_encryption_key, identity.store_id, meta::kKeyring));
   BATONSTORE_ASSIGN_OR_RETURN(Keyring ring, Keyring::Parse(keyring.Reveal()));
-  identity.keys = std::make_unique<StoreKeys>(data_key, identity.store_id, random);
+  identity.keys = std::make_unique<StoreKeys>(parsed_keys, identity.store_id, random);
+  identity.data_keys = std::make_unique<DataKeys>(std::move(parsed_keys));
   identity.keyring = std::make_unique<Keyring>(std::move(ring));
   return identity;
 }

@@ -9,10 +9,13 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "batonstore/crypto/keyring.h"
 #include "batonstore/crypto/random.h"
 #include "batonstore/crypto/secret_bytes.h"
+#include "batonstore/recovery/key_source.h"
+#include "batonstore/store/data_keys.h"
 #include "batonstore/store/engine.h"
 #include "batonstore/store/store_keys.h"
 
@@ -25,20 +28,24 @@ struct Identity {
   uint64_t closed_epoch = 0;  // the last epoch that ended in order
   absl::Time last_time;       // of the last commit
   std::unique_ptr<StoreKeys> keys;
+  std::unique_ptr<DataKeys> data_keys;
   std::unique_ptr<Keyring> keyring;
 };
 
+// What a new store is called for ever.
+std::string RandomStoreId(RandomSource& random);
+
 // Writes the identity of a new store.
-absl::Status WriteIdentity(Engine& engine, const SecretBytes& key_encryption_key,
-                           RandomSource& random);
+absl::Status WriteIdentity(Engine& engine, absl::string_view store_id,
+                           const SecretBytes& key_encryption_key, RandomSource& random);
 
 // Reads and unseals it. Nothing is written.
 //   WRONG_FORMAT  written by a newer batonstore, or not a store at all
-//   WRONG_KEY     another key-encryption key
+//   WRONG_KEY     another key-encryption key; or what the source of it says
 //   CORRUPT       a row is missing or does not parse
-absl::StatusOr<Identity> ReadIdentity(Engine& engine, const SecretBytes& key_encryption_key,
+absl::StatusOr<Identity> ReadIdentity(Engine& engine, const KeySource& key_source,
                                       RandomSource& random);
-absl::StatusOr<Identity> ReadIdentity(Snapshot& snapshot, const SecretBytes& key_encryption_key,
+absl::StatusOr<Identity> ReadIdentity(Snapshot& snapshot, const KeySource& key_source,
                                       RandomSource& random);
 
 }  // namespace batonstore::recovery

@@ -3,17 +3,13 @@
 #ifndef BATONSTORE_RECOVERY_KEY_FILE_H_
 #define BATONSTORE_RECOVERY_KEY_FILE_H_
 
-#include <functional>
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
 #include "batonstore/crypto/secret_bytes.h"
+#include "batonstore/recovery/key_source.h"
 
 namespace batonstore::recovery {
-
-// Gives the key-encryption key, 32 bytes; asked once at each opening.
-using KeySource = std::function<absl::StatusOr<SecretBytes>()>;
 
 // Reads the key from `path` when asked. WRONG_KEY when the file is missing or has another size.
 KeySource KeyFromFile(std::string path);

@@ -4,9 +4,12 @@
 #include <array>
 #include <utility>
 
+#include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/crypto/secret_bytes.h"
 #include "batonstore/store/index_entry.h"
 #include "batonstore/store/number.h"
+#include "batonstore/store/reseal.h"
 #include "batonstore/store/store_keys.h"
 
 namespace batonstore::recovery {
@@ -30,10 +33,11 @@ constexpr std::array kKnown = {Known{meta::kFormat, kNumberBytes, true},
                                Known{meta::kLastEvent, kNumberBytes, true},
                                Known{meta::kTime, kNumberBytes, true},
                                Known{meta::kLive, 2 * kNumberBytes, false},
-                               Known{meta::kDataKey, 0, true},
+                               Known{meta::kDataKeys, 0, true},
                                Known{meta::kKeyring, 0, true},
                                Known{meta::kRoot, 0, true},
-                               Known{meta::kIndexMark, kIndexMarkBytes, true}};
+                               Known{meta::kIndexMark, kIndexMarkBytes, true},
+                               Known{meta::kReseal, 0, false}};
 
 void Note(FindingList& findings, absl::string_view name, absl::string_view what) {
   findings.Add(
@@ -99,10 +103,9 @@ uint64_t MetaRows::Number(absl::string_view name, FindingList& findings) const {
   return number.value_or(0);
 }
 
-absl::StatusOr<std::optional<Identity>> CheckIdentity(MetaRows& meta,
-                                                      const SecretBytes& key_encryption_key,
+absl::StatusOr<std::optional<Identity>> CheckIdentity(MetaRows& meta, const KeySource& key_source,
                                                       RandomSource& random, FindingList& findings) {
-  absl::StatusOr<Identity> identity = ReadIdentity(meta, key_encryption_key, random);
+  absl::StatusOr<Identity> identity = ReadIdentity(meta, key_source, random);
   const std::optional<Verdict> verdict = VerdictOf(identity.status());
   if (verdict == Verdict::kWrongFormat) return identity.status();
   const uint64_t before = findings.total();
@@ -111,15 +114,21 @@ absl::StatusOr<std::optional<Identity>> CheckIdentity(MetaRows& meta,
     if (identity->keyring->primary_incarnation() != identity->incarnation) {
       Note(findings, meta::kIncarnation, "is not the incarnation of the primary signing key");
     }
+    const absl::StatusOr<std::optional<ResealMark>> mark = GetResealMark(meta);
+    if (!mark.ok()) {
+      Note(findings, meta::kReseal, "does not parse");
+    } else if (mark->has_value() != identity->data_keys->former().has_value()) {
+      Note(findings, meta::kReseal, "says otherwise than the data keys whether they are rotated");
+    }
     return *std::move(identity);
   }
   if (findings.total() != before) return std::nullopt;
   // A seal is broken, or what it holds does not parse.
   const std::string store_id = ValueOf(meta, meta::kStoreId);
+  BATONSTORE_ASSIGN_OR_RETURN(const SecretBytes key, key_source(store_id));
   bool any_opens = false;
-  for (const absl::string_view name : {meta::kDataKey, meta::kKeyring}) {
-    const bool opens =
-        OpenUnderKeyEncryptionKey(key_encryption_key, store_id, name, ValueOf(meta, name)).ok();
+  for (const absl::string_view name : {meta::kDataKeys, meta::kKeyring}) {
+    const bool opens = OpenUnderKeyEncryptionKey(key, store_id, name, ValueOf(meta, name)).ok();
     any_opens = any_opens || opens;
     if (!opens) Note(findings, name, "was changed: its seal is broken");
   }

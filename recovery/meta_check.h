@@ -12,9 +12,9 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "batonstore/crypto/random.h"
-#include "batonstore/crypto/secret_bytes.h"
 #include "batonstore/recovery/finding.h"
 #include "batonstore/recovery/identity.h"
+#include "batonstore/recovery/key_source.h"
 #include "batonstore/recovery/table_rows.h"
 #include "batonstore/store/engine.h"
 
@@ -50,8 +50,7 @@ class MetaRows final : public Snapshot {
 // open, since another one opens under the same key.
 //   WRONG_FORMAT
 //   WRONG_KEY     neither seal opens: it is the key, or the row `store_id`
-absl::StatusOr<std::optional<Identity>> CheckIdentity(MetaRows& meta,
-                                                      const SecretBytes& key_encryption_key,
+absl::StatusOr<std::optional<Identity>> CheckIdentity(MetaRows& meta, const KeySource& key_source,
                                                       RandomSource& random, FindingList& findings);
 
 }  // namespace batonstore::recovery

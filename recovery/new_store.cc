@@ -112,8 +112,8 @@ class NewFolder {
 };
 
 absl::StatusOr<SecretBytes> KeyForNewStore(const std::string& folder, const KeySource& key_source,
-                                           RandomSource& random) {
-  if (key_source) return key_source();
+                                           absl::string_view store_id, RandomSource& random) {
+  if (key_source) return key_source(store_id);
   SecretBytes key = RandomSecret(random, kKeyEncryptionKeyBytes);
   BATONSTORE_RETURN_IF_ERROR(WriteKeyFile(absl::StrCat(folder, "/", kKeyFileName), key));
   return key;
@@ -121,18 +121,16 @@ absl::StatusOr<SecretBytes> KeyForNewStore(const std::string& folder, const KeyS
 
 absl::Status FillFolder(const std::string& folder, const KeySource& key_source,
                         LmdbEnvironment::Options options, RandomSource& random) {
-  BATONSTORE_ASSIGN_OR_RETURN(const SecretBytes key, KeyForNewStore(folder, key_source, random));
-  if (key.size() != kKeyEncryptionKeyBytes) {
-    return Refuse(Verdict::kInvalid,
-                  absl::StrCat("a key-encryption key has ", kKeyEncryptionKeyBytes, " bytes"));
-  }
+  const std::string store_id = RandomStoreId(random);
+  BATONSTORE_ASSIGN_OR_RETURN(const SecretBytes key,
+                              KeyForNewStore(folder, key_source, store_id, random));
   BATONSTORE_RETURN_IF_ERROR(StoreLock::CreateFile(folder));
   options.directory = folder;
   BATONSTORE_ASSIGN_OR_RETURN(auto registration, OpenEnvironment::Register(folder, [] {}));
   BATONSTORE_ASSIGN_OR_RETURN(auto environment,
                               LmdbEnvironment::Create(options, std::move(registration)));
   BATONSTORE_ASSIGN_OR_RETURN(auto engine, LmdbEngine::Create(std::move(environment)));
-  BATONSTORE_RETURN_IF_ERROR(WriteIdentity(*engine, key, random));
+  BATONSTORE_RETURN_IF_ERROR(WriteIdentity(*engine, store_id, key, random));
   BATONSTORE_RETURN_IF_ERROR(engine->environment().Sync());
   return SyncDirectory(folder);
 }

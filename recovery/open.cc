@@ -1,6 +1,8 @@
 #include "batonstore/recovery/open.h"
 
 #include <atomic>
+#include <cerrno>
+#include <cstdio>
 #include <filesystem>
 #include <new>
 #include <system_error>
@@ -111,15 +113,13 @@ absl::Status CreateIfMissing(const Options& options) {
   return VerdictOf(created) == Verdict::kExists ? absl::OkStatus() : created;
 }
 
-absl::StatusOr<SecretBytes> FetchKey(const Options& options) {
-  const KeySource source =
-      options.key_encryption_key
-          ? options.key_encryption_key
-          : KeyFromFile((fs::path(options.directory) / std::string(kKeyFileName)).string());
-  BATONSTORE_ASSIGN_OR_RETURN(SecretBytes key, source());
-  if (key.size() == kKeyEncryptionKeyBytes) return key;
-  return Refuse(Verdict::kInvalid,
-                absl::StrCat("a key-encryption key has ", kKeyEncryptionKeyBytes, " bytes"));
+std::string DefaultKeyFile(const std::string& directory) {
+  return (fs::path(directory) / std::string(kKeyFileName)).string();
+}
+
+// Where the next default key lies until the store is sealed under it.
+std::string NextKeyFile(const std::string& directory) {
+  return DefaultKeyFile(directory) + ".next";
 }
 
 // A file that is shorter than its last page number asks for is sound or cut off; until that is
@@ -140,7 +140,7 @@ absl::StatusOr<bool> IsShort(LmdbEnvironment& environment, const std::string& di
 
 // Before LMDB, which trusts its pages, has seen any: true if the file was looked through.
 // REQUIRES: this process owns the store, so that nobody writes the file.
-absl::StatusOr<bool> VerifyIfAsked(const Options& options, const SecretBytes& key) {
+absl::StatusOr<bool> VerifyIfAsked(const Options& options, const KeySource& key) {
   if (options.verify == Verification::kNever) return false;
   const std::string data_file = (fs::path(options.directory) / "data.mdb").string();
   if (options.verify == Verification::kAfterCrash) {
@@ -153,7 +153,8 @@ absl::StatusOr<bool> VerifyIfAsked(const Options& options, const SecretBytes& ke
   return true;
 }
 
-absl::StatusOr<OpenedFolder> OpenFolder(const Options& options, StoreLock::Role role) {
+absl::StatusOr<OpenedFolder> OpenFolderWith(const Options& options, StoreLock::Role role,
+                                            const KeySource& key_source) {
   const bool read_only = role == StoreLock::Role::kObserver;
   OpenedFolder opened;
   BATONSTORE_ASSIGN_OR_RETURN(
@@ -169,9 +170,12 @@ absl::StatusOr<OpenedFolder> OpenFolder(const Options& options, StoreLock::Role 
   opened.lock = *std::move(lock);
   opened.guard->lock = opened.lock.get();
 
-  BATONSTORE_ASSIGN_OR_RETURN(opened.key_encryption_key, FetchKey(options));
+  const KeySource key = key_source.Remembered();
+  if (!key_source.AsksForStoreId()) {
+    BATONSTORE_RETURN_IF_ERROR(key("").status());  // whoever has none waits for nothing
+  }
   if (!read_only) {
-    BATONSTORE_ASSIGN_OR_RETURN(opened.verified, VerifyIfAsked(options, opened.key_encryption_key));
+    BATONSTORE_ASSIGN_OR_RETURN(opened.verified, VerifyIfAsked(options, key));
   }
   BATONSTORE_ASSIGN_OR_RETURN(
       std::unique_ptr<LmdbEnvironment> environment,
@@ -180,8 +184,8 @@ absl::StatusOr<OpenedFolder> OpenFolder(const Options& options, StoreLock::Role 
   LmdbEnvironment& file = *environment;
   BATONSTORE_ASSIGN_OR_RETURN(opened.engine, LmdbEngine::Open(std::move(environment)));
   opened.guard->engine = opened.engine.get();
-  BATONSTORE_ASSIGN_OR_RETURN(
-      opened.identity, ReadIdentity(*opened.engine, opened.key_encryption_key, *options.random));
+  BATONSTORE_ASSIGN_OR_RETURN(opened.identity, ReadIdentity(*opened.engine, key, *options.random));
+  BATONSTORE_ASSIGN_OR_RETURN(opened.key_encryption_key, key(opened.identity.store_id));
   if (read_only) return opened;
 
   opened.engine->KeepRoot(opened.identity.keys->MakeRootHash());
@@ -191,6 +195,35 @@ absl::StatusOr<OpenedFolder> OpenFolder(const Options& options, StoreLock::Role 
   // before anything is written on top of it.
   BATONSTORE_RETURN_IF_ERROR(file.Sync());
   BATONSTORE_RETURN_IF_ERROR(SyncEntries(options.directory));
+  return opened;
+}
+
+// Puts the next default key into the place of the last one.
+absl::Status PublishNextKey(const std::string& directory) {
+  const std::string next = NextKeyFile(directory);
+  if (rename(next.c_str(), DefaultKeyFile(directory).c_str()) != 0) {
+    return SystemError(errno, absl::StrCat("rename ", next));
+  }
+  return SyncEntries(directory);
+}
+
+// Whoever changed the default key may have died before or after the store was sealed under it.
+absl::StatusOr<OpenedFolder> OpenFolder(const Options& options, StoreLock::Role role) {
+  if (options.key_encryption_key) {
+    return OpenFolderWith(options, role, options.key_encryption_key);
+  }
+  const std::string& directory = options.directory;
+  const bool is_owner = role == StoreLock::Role::kOwner;
+  absl::StatusOr<OpenedFolder> opened =
+      OpenFolderWith(options, role, KeyFromFile(DefaultKeyFile(directory)));
+  std::error_code error;
+  if (!fs::exists(NextKeyFile(directory), error)) return opened;
+  if (VerdictOf(opened.status()) == Verdict::kWrongKey) {
+    opened = OpenFolderWith(options, role, KeyFromFile(NextKeyFile(directory)));
+    if (opened.ok() && is_owner) BATONSTORE_RETURN_IF_ERROR(PublishNextKey(directory));
+  } else if (opened.ok() && is_owner) {
+    fs::remove(NextKeyFile(directory), error);  // of no use; what cannot be removed does no harm
+  }
   return opened;
 }
 
@@ -205,6 +238,9 @@ struct Store::Parts {
   std::unique_ptr<RepeatingThread> sweeper;
   std::unique_ptr<RepeatingThread> reaper;
   RecoveryReport report;
+  std::string directory;
+  std::string store_id;
+  RandomSource* random = nullptr;
 
   absl::Status StartThreads(const Options& options) try {
     const absl::Duration sweep_every = options.sweep_every;
@@ -212,7 +248,9 @@ struct Store::Parts {
       sweeper = std::make_unique<RepeatingThread>(sweep_every, [this, sweep_every] {
         // What fails is tried again next time: until then the store answers as if it were done.
         const absl::StatusOr<Swept> swept = sessions->Sweep();
-        return swept.ok() && swept->more ? absl::ZeroDuration() : sweep_every;
+        const absl::StatusOr<ResealProgress> resealed = sessions->Reseal();
+        const bool more = (swept.ok() && swept->more) || (resealed.ok() && resealed->is_rotating);
+        return more ? absl::ZeroDuration() : sweep_every;
       });
     }
     const absl::Duration reap_every = options.streams.WithDefaults().reap_every;
@@ -252,6 +290,26 @@ StreamRegistry& Store::streams() { return *parts_->streams; }
 
 const RecoveryReport& Store::report() const { return parts_->report; }
 
+absl::Status Store::RotateKeyEncryptionKey(const KeySource& next) try {
+  if (next) {
+    BATONSTORE_ASSIGN_OR_RETURN(SecretBytes key, next(parts_->store_id));
+    return sessions().ChangeKeyEncryptionKey(std::move(key));
+  }
+  SecretBytes key = RandomSecret(*parts_->random, kKeyEncryptionKeyBytes);
+  const std::string file = NextKeyFile(parts_->directory);
+  std::error_code ignored;
+  fs::remove(file, ignored);  // left by one that failed
+  BATONSTORE_RETURN_IF_ERROR(WriteKeyFile(file, key));
+  BATONSTORE_RETURN_IF_ERROR(SyncEntries(parts_->directory));
+  const absl::Status changed = sessions().ChangeKeyEncryptionKey(std::move(key));
+  if (changed.ok()) return PublishNextKey(parts_->directory);
+  // An unknown outcome leaves both; the next opening finds out which it is.
+  if (VerdictOf(changed) != Verdict::kPoisoned) fs::remove(file, ignored);
+  return changed;
+} catch (const std::bad_alloc&) {
+  return NoMemory();
+}
+
 absl::Status Store::Close() {
   parts_->StopThreads();
   parts_->streams->Shut();
@@ -265,11 +323,15 @@ absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options) try {
   const absl::Duration began = options.clock->SinceBoot();
   BATONSTORE_RETURN_IF_ERROR(CreateIfMissing(options));
   BATONSTORE_ASSIGN_OR_RETURN(OpenedFolder opened, OpenFolder(options, StoreLock::Role::kOwner));
+  std::string store_id = opened.identity.store_id;
   BATONSTORE_ASSIGN_OR_RETURN(
       RecoveryPass::Result result,
       RecoveryPass::Run({std::move(opened.engine), std::move(opened.identity),
                          std::move(opened.key_encryption_key), options.clock, options.random}));
   auto parts = std::make_unique<Store::Parts>();
+  parts->directory = options.directory;
+  parts->store_id = std::move(store_id);
+  parts->random = options.random;
   parts->guard = std::move(opened.guard);
   parts->lock = std::move(opened.lock);
   parts->report = std::move(result.report);

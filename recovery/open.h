@@ -54,9 +54,10 @@ struct Options {
   // and renamed into it, so its place cannot be a mount point: name a folder inside the volume.
   bool create_if_missing = true;
 
-  // The key-encryption key, 32 bytes, which seals the store's keys: KeyFromFile(path) or a callback
-  // to wherever it is kept. By default the file `key` inside the folder, created at random with a
-  // new store; that protects a copy of data.mdb alone, and nothing against who can read the folder.
+  // The key-encryption key, 32 bytes, which seals the store's keys: KeyFromFile(path),
+  // KeyFromPassphrase(...), or a callback to wherever it is kept. By default the file `key` inside
+  // the folder, created at random with a new store; that protects a copy of data.mdb alone, and
+  // nothing against who can read the folder.
   KeySource key_encryption_key = nullptr;
 
   // Address space for the data file, which grows (doubling, without failing anyone) up to the
@@ -86,7 +87,8 @@ struct Options {
   // they are not stored.
   Policy policy = {};
 
-  // How often, in real time, a thread of the store looks for what has fallen due (store/sweep.h).
+  // How often, in real time, a thread of the store looks for what has fallen due (store/sweep.h),
+  // or has still to be sealed again under a new data key.
   // absl::InfiniteDuration(): there is no such thread, and SessionStore::Sweep is the caller's
   // part.
   absl::Duration sweep_every = absl::Seconds(30);
@@ -122,6 +124,15 @@ class Store {
   StreamRegistry& streams();
 
   const RecoveryReport& report() const;
+
+  // Seals the store's keys under another key-encryption key, in one transaction, while it serves:
+  // from then on it opens with `next`, which is asked once, and with nothing else. Without one, a
+  // new random key takes the place of the file `key`; a crash in the middle leaves a store that
+  // opens, by one of the two. A copy of the store from before still opens with the last key: keep
+  // that for as long as the copy is to be of use, and no longer. Streams, batons and sessions
+  // notice nothing.
+  //   INVALID, IO, or what the source says: nothing has changed
+  absl::Status RotateKeyEncryptionKey(const KeySource& next = nullptr);
 
   // Stops sweeping and reaping, rolls idle streams back (busy ones when their turns end), waits for
   // calls under way, notes that the end was in order, and lets go of the folder: it can be opened

@@ -106,6 +106,7 @@ absl::StatusOr<RecoveryPass::Result> RecoveryPass::Run(Inputs inputs) {
   result.recovered.keys = std::move(identity.keys);
   result.recovered.tail = std::move(tail);
   result.recovered.keyring = std::move(identity.keyring);
+  result.recovered.data_keys = std::move(identity.data_keys);
   result.recovered.time = std::move(time);
   result.recovered.key_encryption_key = std::move(inputs.key_encryption_key);
   result.recovered.store_id = std::move(identity.store_id);

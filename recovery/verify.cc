@@ -30,15 +30,15 @@ constexpr int kLooks = 1000;
 
 std::string DataFile(const std::string& directory) { return directory + "/data.mdb"; }
 
-absl::StatusOr<SecretBytes> FetchKey(const VerifyRequest& request) {
+// The key at once, unless it takes the store's id: whoever has none waits for nothing.
+absl::StatusOr<KeySource> FetchKey(const VerifyRequest& request) {
   const KeySource source =
       request.key_encryption_key
           ? request.key_encryption_key
           : KeyFromFile(absl::StrCat(request.directory, "/", std::string(kKeyFileName)));
-  BATONSTORE_ASSIGN_OR_RETURN(SecretBytes key, source());
-  if (key.size() == kKeyEncryptionKeyBytes) return key;
-  return Refuse(Verdict::kInvalid,
-                absl::StrCat("a key-encryption key has ", kKeyEncryptionKeyBytes, " bytes"));
+  if (source.AsksForStoreId()) return source.Remembered();
+  BATONSTORE_ASSIGN_OR_RETURN(const SecretBytes key, source());
+  return KeySource(key);
 }
 
 // That LMDB may look at the meta pages, which is all that it does to hold a snapshot.
@@ -100,7 +100,7 @@ absl::StatusOr<VerifyReport> Verify(const VerifyRequest& request) try {
                               LockAsObserver(request.directory));
   held = lock.get();
   const absl::Cleanup forgetting = [&held] { held = nullptr; };
-  BATONSTORE_ASSIGN_OR_RETURN(const SecretBytes key, FetchKey(request));
+  BATONSTORE_ASSIGN_OR_RETURN(const KeySource key, FetchKey(request));
   BATONSTORE_RETURN_IF_ERROR(CheckMetaPages(request.directory));
   BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<LmdbEnvironment> environment,
                               OpenForReading(request.directory, std::move(registration)));

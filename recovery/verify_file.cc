@@ -47,13 +47,12 @@ StoreFile TablesOf(const PageFile& file, const Structure& structure, FindingList
   return store;
 }
 
-absl::Status CheckRowsOf(const StoreFile& store, const SecretBytes& key_encryption_key,
-                         FindingList& findings, VerifyReport& report,
-                         const VerifyProgress& progress, size_t window) {
+absl::Status CheckRowsOf(const StoreFile& store, const KeySource& key_source, FindingList& findings,
+                         VerifyReport& report, const VerifyProgress& progress, size_t window) {
   MetaRows meta(store, findings);
   const bool is_whole = findings.total() == 0;
   absl::StatusOr<std::optional<Identity>> checked =
-      CheckIdentity(meta, key_encryption_key, SystemRandom(), findings);
+      CheckIdentity(meta, key_source, SystemRandom(), findings);
   // What could not be read is not missing.
   if (!is_whole && VerdictOf(checked.status()) == Verdict::kWrongFormat) return absl::OkStatus();
   BATONSTORE_ASSIGN_OR_RETURN(const std::optional<Identity> identity, std::move(checked));
@@ -97,7 +96,7 @@ absl::StatusOr<lmdb::Tree> FindTree(const PageFile& file, const lmdb::Meta& meta
 }  // namespace
 
 absl::StatusOr<VerifyReport> VerifySnapshot(const PageFile& file, const lmdb::Meta& meta,
-                                            const SecretBytes& key_encryption_key, Clock& clock,
+                                            const KeySource& key_source, Clock& clock,
                                             const VerifyProgress& progress, size_t window) try {
   const absl::Duration began = clock.SinceBoot();
   VerifyReport report;
@@ -113,7 +112,7 @@ absl::StatusOr<VerifyReport> VerifySnapshot(const PageFile& file, const lmdb::Me
     const StoreFile store = TablesOf(file, structure, findings);
     if (findings.total() == 0) {
       BATONSTORE_RETURN_IF_ERROR(
-          CheckRowsOf(store, key_encryption_key, findings, report, progress, window));
+          CheckRowsOf(store, key_source, findings, report, progress, window));
     }
   }
   report.findings = findings.kept();
@@ -125,11 +124,11 @@ absl::StatusOr<VerifyReport> VerifySnapshot(const PageFile& file, const lmdb::Me
 }
 
 absl::StatusOr<VerifyReport> VerifyQuietFile(const std::string& data_file,
-                                             const SecretBytes& key_encryption_key, Clock& clock,
+                                             const KeySource& key_source, Clock& clock,
                                              const VerifyProgress& progress, size_t window) {
   BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<PageFile> file, PageFile::Open(data_file));
   BATONSTORE_ASSIGN_OR_RETURN(const lmdb::Meta meta, FindLastSnapshot(*file));
-  return VerifySnapshot(*file, meta, key_encryption_key, clock, progress, window);
+  return VerifySnapshot(*file, meta, key_source, clock, progress, window);
 }
 
 absl::StatusOr<bool> HasCrashed(const std::string& data_file) {

@@ -10,8 +10,8 @@
 
 #include "absl/status/statusor.h"
 #include "batonstore/base/clock.h"
-#include "batonstore/crypto/secret_bytes.h"
 #include "batonstore/recovery/index_check.h"
+#include "batonstore/recovery/key_source.h"
 #include "batonstore/recovery/lmdb_layout.h"
 #include "batonstore/recovery/page_file.h"
 #include "batonstore/recovery/verify_report.h"
@@ -22,17 +22,17 @@ namespace batonstore::recovery {
 using VerifyProgress = std::function<void(double done)>;
 
 // First the pages (structure_check.h) and then, if those are sound, the rows (row_check.h).
-//   WRONG_FORMAT, WRONG_KEY, TOO_MANY (memory)
+//   WRONG_FORMAT, WRONG_KEY, TOO_MANY (memory); what the source of the key says
 // Damage is no error: it is what the report is for.
 // REQUIRES: no page of the snapshot is reused meanwhile.
 absl::StatusOr<VerifyReport> VerifySnapshot(const PageFile& file, const lmdb::Meta& meta,
-                                            const SecretBytes& key_encryption_key, Clock& clock,
+                                            const KeySource& key_source, Clock& clock,
                                             const VerifyProgress& progress,
                                             size_t window = IndexCheck::kWindow);
 
 // The same for a file that nobody writes.
 absl::StatusOr<VerifyReport> VerifyQuietFile(const std::string& data_file,
-                                             const SecretBytes& key_encryption_key, Clock& clock,
+                                             const KeySource& key_source, Clock& clock,
                                              const VerifyProgress& progress,
                                              size_t window = IndexCheck::kWindow);
 

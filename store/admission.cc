@@ -349,7 +349,8 @@ absl::Status Admit(Transaction& transaction, const SessionTable& table, Applican
   BATONSTORE_ASSIGN_OR_RETURN(
       const bool key_is_taken,
       table.indexes().HasPublicKey(transaction, applicant.record.session.public_key));
-  if (key_is_taken) {
+  // One that was sealed before the data key changed might come too late to be sealed again.
+  if (key_is_taken || !table.keys().IsCurrentPrivateKey(applicant.record.sealed_private_key)) {
     applicant.outcome = Outcome::kKeyTaken;
     return absl::OkStatus();
   }

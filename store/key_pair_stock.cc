@@ -15,10 +15,10 @@ absl::StatusOr<SealedKeyPair> KeyPairStock::Take(KeyType type) {
   {
     MutexLock lock(mu_);
     std::vector<SealedKeyPair>& pairs = Of(type);
-    if (!pairs.empty()) {
+    while (!pairs.empty()) {
       SealedKeyPair taken = std::move(pairs.back());
       pairs.pop_back();
-      return taken;
+      if (keys_.IsCurrentPrivateKey(taken.sealed_private_key)) return taken;
     }
   }
   return Make(type);

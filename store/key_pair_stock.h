@@ -30,7 +30,8 @@ class KeyPairStock {
   // Keeps up to `most` pairs of a type. `source` and `keys` must outlive the stock.
   KeyPairStock(KeyPairSource& source, const StoreKeys& keys, size_t most);
 
-  // One from stock, which nobody else gets, or else a fresh one. TOO_MANY when memory runs out.
+  // One from stock, which nobody else gets, or else a fresh one; sealed under the data key that is
+  // current at that moment. TOO_MANY when memory runs out.
   absl::StatusOr<SealedKeyPair> Take(KeyType type);
 
   // Makes one for the stock. False if that is full, or another caller is at it (whoever commits

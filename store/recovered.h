@@ -11,6 +11,7 @@
 #include "batonstore/crypto/keyring.h"
 #include "batonstore/crypto/random.h"
 #include "batonstore/crypto/secret_bytes.h"
+#include "batonstore/store/data_keys.h"
 #include "batonstore/store/engine.h"
 #include "batonstore/store/index_tail.h"
 #include "batonstore/store/store_keys.h"
@@ -38,6 +39,7 @@ class Recovered {
   std::unique_ptr<StoreKeys> keys;
   std::unique_ptr<IndexTail> tail;  // complete
   std::unique_ptr<Keyring> keyring;
+  std::unique_ptr<DataKeys> data_keys;
   std::unique_ptr<StoreTime> time;
   SecretBytes key_encryption_key;
   std::string store_id;

@@ -94,10 +94,11 @@ inline constexpr absl::string_view kLive = "live";             // live count of 
 inline constexpr absl::string_view kLastEvent = "last_event";  // the last event's; only rises
 inline constexpr absl::string_view kTime = "time";             // us since 1970 at the last commit
 inline constexpr absl::string_view kClosed = "closed";         // the epoch last closed in order
-inline constexpr absl::string_view kDataKey = "data_key";      // sealed: 32 bytes
+inline constexpr absl::string_view kDataKeys = "data_keys";    // sealed: data_keys.h
 inline constexpr absl::string_view kKeyring = "keyring";       // sealed: crypto/keyring.h
 inline constexpr absl::string_view kRoot = "root";             // sums of the tables: root.h
 inline constexpr absl::string_view kIndexMark = "index_mark";  // index_entry.h
+inline constexpr absl::string_view kReseal = "reseal";         // reseal.h; while it is under way
 }  // namespace meta
 
 }  // namespace batonstore

@@ -54,7 +54,9 @@ SessionStore::SessionStore(Recovered recovered, KeyPairSource& key_pairs, const 
           *recovered_.engine, [this](Transaction& transaction) { return EndOfBatch(transaction); },
           &index_merge_)),
       events_(*committer_, engine_, keys_),
-      keyring_(recovered_.keyring.get()) {}
+      keyring_(recovered_.keyring.get()),
+      key_encryption_key_(std::move(recovered_.key_encryption_key)),
+      data_keys_(std::move(*recovered_.data_keys)) {}
 
 SessionStore::~SessionStore() { (void)Close(); }
 
@@ -232,7 +234,7 @@ absl::StatusOr<std::optional<Session>> SessionStore::CycleIn(Transaction& transa
   BATONSTORE_RETURN_IF_ERROR(CheckUsable(old, now));
   BATONSTORE_ASSIGN_OR_RETURN(const bool key_is_taken,
                               table_.indexes().HasPublicKey(transaction, fresh.session.public_key));
-  if (key_is_taken) return std::nullopt;
+  if (key_is_taken || !keys_.IsCurrentPrivateKey(fresh.sealed_private_key)) return std::nullopt;
 
   std::string public_key = std::move(fresh.session.public_key);
   fresh.session = old.record.session;

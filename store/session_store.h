@@ -38,6 +38,7 @@
 #include "batonstore/store/key_pair_stock.h"
 #include "batonstore/store/policy.h"
 #include "batonstore/store/recovered.h"
+#include "batonstore/store/reseal.h"
 #include "batonstore/store/session_reader.h"
 #include "batonstore/store/session_turn.h"
 #include "batonstore/store/stream_host.h"
@@ -233,12 +234,30 @@ class SessionStore : public SessionReader, private StreamHost {
                                  absl::string_view database, absl::string_view principal,
                                  CutOff cut_off = CutOff::kRunAgain);
 
+  // ---- The store's keys; docs/architecture.md, "Keys" ----
+
   // Signing keys. After a rotation new batons come from the new key and old ones verify until their
   // key is retired; then they are LOST, and it takes Issue to go on. What turns have handed on is
   // stored, so a replay answers with the baton of then, by whichever key.
   absl::StatusOr<uint32_t> RotateSigningKey();     // the new key's id
   absl::Status RetireSigningKey(uint32_t key_id);  // NOT_FOUND, INVALID (the primary key)
   std::vector<Keyring::KeyInfo> SigningKeys() const;
+
+  // Takes a new data key into use, in one transaction: what is written from now on is sealed under
+  // it. What lies there already is sealed again by and by, by Reseal; then the former key is gone.
+  //   BUSY           not all is sealed again since the last time
+  absl::Status RotateDataKey();
+
+  // Seals a bounded piece again, if there is a rotation under way, and says how far that is. An
+  // open store does it by itself (recovery/open.h), also one that is opened again in the middle.
+  absl::StatusOr<ResealProgress> Reseal();
+  absl::StatusOr<ResealProgress> DataKeyRotation() const;
+
+  // Seals the data keys and the signing keys under another key-encryption key, in one transaction:
+  // from now on the store opens with that, and no more with the last. To change the key file too,
+  // see recovery/open.h.
+  //   INVALID        it does not have kKeyEncryptionKeyBytes
+  absl::Status ChangeKeyEncryptionKey(SecretBytes key);
 
   // ---- Housekeeping ----
 
@@ -305,6 +324,10 @@ class SessionStore : public SessionReader, private StreamHost {
   absl::Status TellOfReplayIn(Transaction& transaction, const Judged& judged, absl::Time now) const;
 
   absl::Status ReplaceKeyring(absl::FunctionRef<absl::StatusOr<Keyring>(const Keyring&)> change);
+  std::string SealKeyRow(absl::string_view name, const SecretBytes& secret) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(keys_mu_);
+  absl::StatusOr<bool> CommitPiece(uint64_t most, absl::string_view finished)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(keys_mu_);
   absl::Status EndOfBatch(Transaction& transaction) const;
 
   uint64_t Epoch() const override { return recovered_.epoch; }
@@ -312,7 +335,7 @@ class SessionStore : public SessionReader, private StreamHost {
   absl::Status Usable() const override { return engine_.Usable(); }
 
   // Constant after construction.
-  const Recovered recovered_;
+  Recovered recovered_;
   const pid_t pid_;
 
   KeyPairStock key_pairs_;
@@ -326,8 +349,12 @@ class SessionStore : public SessionReader, private StreamHost {
   // Readers take the current ring without a lock; rings that were replaced stay, since somebody may
   // still be verifying with them. Rotations are rare and rings small.
   std::atomic<const Keyring*> keyring_;
-  Mutex keyring_mu_;
-  std::vector<std::unique_ptr<const Keyring>> rings_ ABSL_GUARDED_BY(keyring_mu_);
+
+  // Held while keys change, so across commits. Never taken by an operation of another.
+  Mutex keys_mu_;
+  std::vector<std::unique_ptr<const Keyring>> rings_ ABSL_GUARDED_BY(keys_mu_);
+  SecretBytes key_encryption_key_ ABSL_GUARDED_BY(keys_mu_);
+  DataKeys data_keys_ ABSL_GUARDED_BY(keys_mu_);
 };
 
 }  // namespace batonstore

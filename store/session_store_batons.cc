@@ -1,5 +1,4 @@
-// The part of the session store that issues and verifies batons, takes and finishes turns, and
-// rotates the keys that sign.
+// The part of the session store that issues and verifies batons, and takes and finishes turns.
 
 #include <algorithm>
 #include <cstddef>
@@ -221,42 +220,5 @@ absl::Status SessionStore::TellOfReplayIn(Transaction& transaction, const Judged
   return table_.Tell(transaction, EventType::kReplaySeen, record.session, now, record.moved_to,
                      detail);
 }
-
-absl::StatusOr<uint32_t> SessionStore::RotateSigningKey() {
-  uint32_t key_id = 0;
-  BATONSTORE_RETURN_IF_ERROR(ReplaceKeyring([&](const Keyring& ring) -> absl::StatusOr<Keyring> {
-    Keyring rotated = ring.Rotated(*recovered_.random, recovered_.incarnation);
-    key_id = rotated.primary_key_id();
-    return rotated;
-  }));
-  return key_id;
-}
-
-absl::Status SessionStore::RetireSigningKey(uint32_t key_id) {
-  return ReplaceKeyring([key_id](const Keyring& ring) { return ring.Retired(key_id); });
-}
-
-absl::Status SessionStore::ReplaceKeyring(
-    absl::FunctionRef<absl::StatusOr<Keyring>(const Keyring&)> change) try {
-  BATONSTORE_RETURN_IF_ERROR(engine_.Usable());
-  MutexLock lock(keyring_mu_);
-  BATONSTORE_ASSIGN_OR_RETURN(Keyring changed, change(*keyring_.load()));
-  const std::string sealed =
-      SealUnderKeyEncryptionKey(recovered_.key_encryption_key, recovered_.store_id, meta::kKeyring,
-                                changed.Serialize(), *recovered_.random);
-  rings_.push_back(std::make_unique<const Keyring>(std::move(changed)));
-  // On the disk before anything is signed with it.
-  BATONSTORE_RETURN_IF_ERROR(committer_->Run(
-      [&](Transaction& transaction) {
-        return transaction.Put(Table::kMeta, meta::kKeyring, sealed);
-      },
-      Room::kFrees));
-  keyring_.store(rings_.back().get(), std::memory_order_release);
-  return absl::OkStatus();
-} catch (const std::bad_alloc&) {
-  return NoMemory();
-}
-
-std::vector<Keyring::KeyInfo> SessionStore::SigningKeys() const { return Ring().Keys(); }
 
 }  // namespace batonstore

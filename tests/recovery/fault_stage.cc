@@ -300,6 +300,15 @@ void AddTurns(std::vector<Operation>& all) {
          [](const Stage&) { return CallOf(Do::kFinishTurn, {}, std::string(5000, 'r')); }});
   }
   all.push_back({"RotateSigningKey", Nothing, On(Do::kRotateSigningKey)});
+  all.push_back({"RotateDataKey", Nothing, On(Do::kRotateDataKey)});
+  for (const int pieces : {0, 1, 4}) {
+    all.push_back({absl::StrCat("Reseal, after ", pieces),
+                   [pieces](Stage& stage) {
+                     stage.Make(CallOf(Do::kRotateDataKey));
+                     for (int i = 0; i < pieces; ++i) stage.Make(CallOf(Do::kReseal));
+                   },
+                   On(Do::kReseal)});
+  }
   all.push_back({"RetireSigningKey", Nothing,
                  [](const Stage&) { return Call{.what = Do::kRetireSigningKey, .number = 1}; }});
 }

@@ -25,7 +25,7 @@ SecretBytes Key(char fill = 'k') { return SecretBytes(std::string(kKeyEncryption
 
 MemoryEngine::Rows NewRows() {
   MemoryEngine engine;
-  EXPECT_THAT(WriteIdentity(engine, Key(), SystemRandom()), IsOk());
+  EXPECT_THAT(WriteIdentity(engine, RandomStoreId(SystemRandom()), Key(), SystemRandom()), IsOk());
   return engine.Committed();
 }
 
@@ -95,10 +95,10 @@ TEST(IdentityTest, AnotherKeyIsAWrongKey) {
 
 TEST(IdentityTest, SealedRowsAreBoundToTheirStoreAndTheirName) {
   MemoryEngine::Rows swapped = NewRows();
-  std::swap(MetaRow(swapped, meta::kDataKey), MetaRow(swapped, meta::kKeyring));
+  std::swap(MetaRow(swapped, meta::kDataKeys), MetaRow(swapped, meta::kKeyring));
   EXPECT_THAT(Read(swapped), HasVerdict(Verdict::kWrongKey));
 
-  for (const absl::string_view name : {meta::kDataKey, meta::kKeyring}) {
+  for (const absl::string_view name : {meta::kDataKeys, meta::kKeyring}) {
     MemoryEngine::Rows rows = NewRows();
     MemoryEngine::Rows others = NewRows();
     MetaRow(rows, name) = MetaRow(others, name);
@@ -131,7 +131,7 @@ TEST(IdentityTest, AFormatThatNeverWasAsksForNothingNewer) {
 TEST(IdentityTest, EveryMissingRowIsCorrupt) {
   for (const absl::string_view name :
        {meta::kStoreId, meta::kIncarnation, meta::kEpoch, meta::kClosed, meta::kTime,
-        meta::kDataKey, meta::kKeyring}) {
+        meta::kDataKeys, meta::kKeyring}) {
     MemoryEngine::Rows rows = NewRows();
     rows[TableIndex(Table::kMeta)].erase(std::string(name));
     EXPECT_THAT(Read(rows), HasVerdict(Verdict::kCorrupt)) << name;
@@ -148,7 +148,7 @@ TEST(IdentityTest, ANumberOfAnotherLengthIsCorrupt) {
 
 TEST(IdentityTest, AFlippedBitInASealedRowDoesNotOpen) {
   const MemoryEngine::Rows rows = NewRows();
-  for (const absl::string_view name : {meta::kDataKey, meta::kKeyring}) {
+  for (const absl::string_view name : {meta::kDataKeys, meta::kKeyring}) {
     MemoryEngine::Rows damaged = rows;
     for (char& byte : MetaRow(damaged, name)) {
       byte ^= 1;
@@ -164,7 +164,9 @@ TEST(IdentityTest, AFailedWriteLeavesNothingAndIsReported) {
     engine.InjectFaults([left = nth](MemoryEngine::Step) mutable {
       return left-- == 0 ? Fault::kFailed : Fault::kNone;
     });
-    EXPECT_THAT(WriteIdentity(engine, Key(), SystemRandom()), Not(IsOk())) << nth;
+    EXPECT_THAT(WriteIdentity(engine, RandomStoreId(SystemRandom()), Key(), SystemRandom()),
+                Not(IsOk()))
+        << nth;
     EXPECT_EQ(engine.Committed(), MemoryEngine::Rows{}) << nth;
   }
 }

@@ -430,9 +430,14 @@ class ShortFileTest : public OpenTest {
  protected:
   // A store whose file ends in free pages that can be cut off.
   void SetUp() override {
-    MakeStore(/*created=*/3, /*reserved=*/60);
-    ASSERT_THAT(OpenStore(), IsOk());  // removes what was reserved, which frees pages
-    pages_ = ReadPages(directory_);
+    // Recovery removes what was reserved, which frees pages; where they lie is LMDB's affair.
+    for (int reserved = 60; reserved < 90; ++reserved) {
+      std::filesystem::remove_all(directory_);
+      MakeStore(/*created=*/3, reserved);
+      ASSERT_THAT(OpenStore(), IsOk());
+      pages_ = ReadPages(directory_);
+      if (pages_.last_in_use() < pages_.last) break;
+    }
     ASSERT_LT(pages_.last_in_use(), pages_.last) << "no free pages at the end";
     bytes_ = ReadFile(data_file_);
   }

@@ -57,6 +57,8 @@ const std::vector<Weighted>& Workload() {
       {2, Of(Do::kDropTurn)},
       {3, Of(Do::kRotateSigningKey)},
       {3, Of(Do::kRetireSigningKey)},
+      {2, Of(Do::kRotateDataKey)},
+      {12, Of(Do::kReseal)},
       {7, Of(Do::kSweep)},
       {4, Of(Do::kAcknowledge)},
       {6, Of(Do::kAddConsumer)},

@@ -477,7 +477,9 @@ class LookUpTest : public ::testing::Test {
     auto engine = std::make_unique<HookedEngine>();
     engine_ = engine.get();
     const SecretBytes key(std::string(kKeyEncryptionKeyBytes, 'k'));
-    EXPECT_THAT(recovery::WriteIdentity(*engine, key, SystemRandom()), IsOk());
+    EXPECT_THAT(recovery::WriteIdentity(*engine, recovery::RandomStoreId(SystemRandom()), key,
+                                        SystemRandom()),
+                IsOk());
     auto identity = recovery::ReadIdentity(*engine, key, SystemRandom());
     EXPECT_THAT(identity, IsOk());
     auto result =

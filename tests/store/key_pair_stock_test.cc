@@ -41,8 +41,8 @@ class KeyPairStockTest : public ::testing::Test {
   }
 
   ScriptedKeys source_{[](uint64_t draw) { return draw; }};
-  StoreKeys keys_{SecretBytes(std::string(kDataKeyBytes, 'd')), std::string(kStoreIdBytes, 's'),
-                  SystemRandom()};
+  DataKeys data_keys_ = DataKeys::Create(SystemRandom());
+  StoreKeys keys_{data_keys_, std::string(kStoreIdBytes, 's'), SystemRandom()};
   KeyPairStock stock_{source_, keys_, kMost};
 };
 

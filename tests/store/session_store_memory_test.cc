@@ -73,6 +73,11 @@ TEST_F(SessionStoreMemoryTest, WhateverFailsIsRefusedAndNotThrown) {
        }},
       {"RotateSigningKey",
        [&](Alias, const std::string&) { return store().RotateSigningKey().status(); }},
+      {"RotateDataKey and Reseal",
+       [&](Alias, const std::string&) {
+         const absl::Status rotated = store().RotateDataKey();
+         return VerdictOf(rotated) == Verdict::kBusy ? store().Reseal().status() : rotated;
+       }},
   };
   for (const auto& [name, call] : calls) {
     for (const bool for_good : {false, true}) {

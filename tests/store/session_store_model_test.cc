@@ -192,6 +192,8 @@ rc::Gen<std::vector<Step>> Steps(double scale) {
                                                    {4, Of(Do::kDropTurn)},
                                                    {2, Of(Do::kRotateSigningKey)},
                                                    {2, Of(Do::kRetireSigningKey)},
+                                                   {2, Of(Do::kRotateDataKey)},
+                                                   {8, Of(Do::kReseal)},
                                                    {4, Of(Do::kFind)},
                                                    {4, Of(Do::kList)},
                                                    {2, Of(Do::kCount)},

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
 
@@ -16,19 +17,25 @@ using testing::IsOk;
 SecretBytes Key(char fill) { return SecretBytes(std::string(32, fill)); }
 std::string StoreId(char fill) { return std::string(kStoreIdBytes, fill); }
 
+// Number 0 alone, beside an index key of as many equal bytes.
+DataKeys DataKeysOf(char fill) {
+  return *DataKeys::Parse(
+      absl::StrCat("\1", std::string(32, fill), std::string(1, '\0'), std::string(32, fill)));
+}
+
 const StoreKeys& Ours() {
-  static const auto* const keys = new StoreKeys(Key('d'), StoreId('s'), SystemRandom());
+  static const auto* const keys = new StoreKeys(DataKeysOf('d'), StoreId('s'), SystemRandom());
   return *keys;
 }
 
 // The same data key in a store with another id, as in a copy that got a new identity.
 const StoreKeys& OtherStore() {
-  static const auto* const keys = new StoreKeys(Key('d'), StoreId('t'), SystemRandom());
+  static const auto* const keys = new StoreKeys(DataKeysOf('d'), StoreId('t'), SystemRandom());
   return *keys;
 }
 
 const StoreKeys& OtherDataKey() {
-  static const auto* const keys = new StoreKeys(Key('e'), StoreId('s'), SystemRandom());
+  static const auto* const keys = new StoreKeys(DataKeysOf('e'), StoreId('s'), SystemRandom());
   return *keys;
 }
 

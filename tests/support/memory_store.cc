@@ -19,7 +19,10 @@ T OrDie(absl::StatusOr<T> value) {
 
 MemoryStore::MemoryStore(KeyPairSource& keys, const Policy& policy) {
   auto engine = std::make_unique<MemoryEngine>();
-  if (!recovery::WriteIdentity(*engine, Key(), SystemRandom()).ok()) std::abort();
+  if (!recovery::WriteIdentity(*engine, recovery::RandomStoreId(SystemRandom()), Key(),
+                               SystemRandom())
+           .ok())
+    std::abort();
   Open(std::move(engine), keys, policy);
 }
 

@@ -65,7 +65,7 @@ class MemoryTables : public ::testing::Test {
 
   MemoryEngine engine_;
   IndexTail tail_;
-  StoreKeys keys_{SecretBytes(std::string(kDataKeyBytes, 'd')), std::string(kStoreIdBytes, 's'),
+  StoreKeys keys_{DataKeys::Create(SystemRandom()), std::string(kStoreIdBytes, 's'),
                   SystemRandom()};
 };
 

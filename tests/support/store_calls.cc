@@ -43,6 +43,8 @@ constexpr std::array<const char*, kCalls> kNames = {"Reserve",
                                                     "DropTurn",
                                                     "RotateSigningKey",
                                                     "RetireSigningKey",
+                                                    "RotateDataKey",
+                                                    "Reseal",
                                                     "Find",
                                                     "List",
                                                     "Count",
@@ -283,6 +285,13 @@ std::string TextOf(std::vector<Event> events) {
       }));
 }
 
+Reply Reseal(SessionStore& store) {
+  const absl::StatusOr<ResealProgress> before = store.DataKeyRotation();
+  const absl::StatusOr<ResealProgress> after = Asking([&] { return store.Reseal(); });
+  if (after.ok() && before.ok() && !before->is_rotating) return Reply{std::string(kNothingToDo)};
+  return ReplyOf(after.status());
+}
+
 Reply MakeCall(SessionStore& store, OpenTurns& turns, const Call& call) {
   switch (call.what) {
     case Do::kReserve:
@@ -348,6 +357,10 @@ Reply MakeCall(SessionStore& store, OpenTurns& turns, const Call& call) {
     case Do::kRetireSigningKey:
       return ReplyOf(
           Asking([&] { return store.RetireSigningKey(static_cast<uint32_t>(call.number)); }));
+    case Do::kRotateDataKey:
+      return ReplyOf(Asking([&] { return store.RotateDataKey(); }));
+    case Do::kReseal:
+      return Reseal(store);
     case Do::kFind:
       return ReplyOf(Asking([&] { return store.Find(call.alias); }));
     case Do::kList:

@@ -46,6 +46,8 @@ enum class Do : uint8_t {
   kDropTurn,
   kRotateSigningKey,
   kRetireSigningKey,
+  kRotateDataKey,
+  kReseal,
   kFind,
   kList,
   kCount,
@@ -150,6 +152,9 @@ std::string TextOfUnknown(absl::string_view baton);
 
 // What calls of turns say when the caller has none.
 inline constexpr absl::string_view kNoTurn = "no turn";
+
+// What Reseal answers when no rows are left to be sealed again, and so nothing was written.
+inline constexpr absl::string_view kNothingToDo = "nothing to do";
 
 // The order of the events of one sweep is the store's own affair: they are sorted here.
 std::string TextOf(std::vector<Event> events);

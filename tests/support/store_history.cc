@@ -48,6 +48,8 @@ Do AnyDo(uint32_t number) {
                                            {Do::kMergeInTurn, 3},
                                            {Do::kFinishTurn, 6},
                                            {Do::kDropTurn, 3},
+                                           {Do::kRotateDataKey, 1},
+                                           {Do::kReseal, 5},
                                            {Do::kFind, 8},
                                            {Do::kList, 3},
                                            {Do::kCount, 3},
