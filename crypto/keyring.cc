@@ -66,6 +66,14 @@ Keyring Keyring::Rotated(RandomSource& random, absl::string_view incarnation) co
   return ring;
 }
 
+Keyring Keyring::Reincarnated(RandomSource& random, absl::string_view incarnation) const {
+  Keyring ring;
+  for (const Key& key : keys_) ring.keys_.push_back(key.Clone(KeyStatus::kRetired));
+  ring.keys_.emplace_back(keys_.back().id + 1, KeyStatus::kPrimary, std::string(incarnation),
+                          RandomSecret(random, kSecretSize));
+  return ring;
+}
+
 absl::StatusOr<Keyring> Keyring::Retired(uint32_t key_id) const {
   const auto named = [key_id](const Key& key) { return key.id == key_id; };
   const auto found = std::find_if(keys_.begin(), keys_.end(), named);

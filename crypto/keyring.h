@@ -33,6 +33,10 @@ class Keyring {
   // The ring with a new primary key; the old primary goes on verifying.
   Keyring Rotated(RandomSource& random, absl::string_view incarnation) const;
 
+  // The ring of a copy of the store, which `incarnation` is: a new primary key alone, and batons of
+  // every key before it are LOST.
+  Keyring Reincarnated(RandomSource& random, absl::string_view incarnation) const;
+
   // The ring in which batons of `key_id` are LOST. NOT_FOUND for an id that the ring does not have,
   // INVALID for the primary's: rotate first. Retiring twice is the same as once.
   absl::StatusOr<Keyring> Retired(uint32_t key_id) const;

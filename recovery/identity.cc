@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/types/span.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
 #include "batonstore/store/codec.h"
@@ -39,6 +40,21 @@ absl::StatusOr<SecretBytes> OpenSecret(Snapshot& snapshot, const SecretBytes& ke
   return OpenUnderKeyEncryptionKey(key_encryption_key, store_id, name, sealed);
 }
 
+using NamedRow = std::pair<absl::string_view, std::string>;
+
+// In one transaction.
+absl::Status WriteRows(Engine& engine, absl::Span<const NamedRow> rows) {
+  absl::Status put;
+  const Engine::Outcome outcome = engine.Write([&](Transaction& transaction) {
+    for (const auto& [name, value] : rows) {
+      if (put.ok()) put = transaction.Put(Table::kMeta, name, value);
+    }
+    return put.ok() ? Engine::Decision::kCommit : Engine::Decision::kAbandon;
+  });
+  BATONSTORE_RETURN_IF_ERROR(put);
+  return outcome.status;
+}
+
 }  // namespace
 
 std::string RandomStoreId(RandomSource& random) { return RandomBytes(random, kStoreIdBytes); }
@@ -51,7 +67,7 @@ absl::Status WriteIdentity(Engine& engine, absl::string_view store_id,
   const auto seal = [&](absl::string_view name, const SecretBytes& secret) {
     return SealUnderKeyEncryptionKey(key_encryption_key, store_id, name, secret, random);
   };
-  const std::pair<absl::string_view, std::string> rows[] = {
+  const NamedRow rows[] = {
       {meta::kFormat, EncodeNumber(kFormatVersion)},
       {meta::kStoreId, std::string(store_id)},
       {meta::kIncarnation, incarnation},
@@ -66,15 +82,22 @@ absl::Status WriteIdentity(Engine& engine, absl::string_view store_id,
       {meta::kRoot, root_hash->Encode(Root{})},
   };
   engine.KeepRoot(std::move(root_hash));
-  absl::Status put;
-  const Engine::Outcome outcome = engine.Write([&](Transaction& transaction) {
-    for (const auto& [name, value] : rows) {
-      if (put.ok()) put = transaction.Put(Table::kMeta, name, value);
-    }
-    return put.ok() ? Engine::Decision::kCommit : Engine::Decision::kAbandon;
-  });
-  BATONSTORE_RETURN_IF_ERROR(put);
-  return outcome.status;
+  return WriteRows(engine, rows);
+}
+
+absl::Status Reincarnate(Engine& engine, const Identity& identity,
+                         const SecretBytes& key_encryption_key, RandomSource& random) {
+  const std::string incarnation = RandomBytes(random, kIncarnationBytes);
+  const Keyring ring = identity.keyring->Reincarnated(random, incarnation);
+  const auto seal = [&](absl::string_view name, const SecretBytes& secret) {
+    return SealUnderKeyEncryptionKey(key_encryption_key, identity.store_id, name, secret, random);
+  };
+  const NamedRow rows[] = {
+      {meta::kIncarnation, incarnation},
+      {meta::kDataKeys, seal(meta::kDataKeys, identity.data_keys->Serialize())},
+      {meta::kKeyring, seal(meta::kKeyring, ring.Serialize())},
+  };
+  return WriteRows(engine, rows);
 }
 
 absl::StatusOr<Identity> ReadIdentity(Engine& engine, const KeySource& key_source,

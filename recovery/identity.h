@@ -39,6 +39,11 @@ std::string RandomStoreId(RandomSource& random);
 absl::Status WriteIdentity(Engine& engine, absl::string_view store_id,
                            const SecretBytes& key_encryption_key, RandomSource& random);
 
+// Makes a copy of a store another one than that it was copied from: with a new incarnation, so that
+// batons of before are LOST, and its keys sealed under `key_encryption_key`. One transaction.
+absl::Status Reincarnate(Engine& engine, const Identity& identity,
+                         const SecretBytes& key_encryption_key, RandomSource& random);
+
 // Reads and unseals it. Nothing is written.
 //   WRONG_FORMAT  written by a newer batonstore, or not a store at all
 //   WRONG_KEY     another key-encryption key; or what the source of it says

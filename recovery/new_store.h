@@ -1,5 +1,5 @@
 // The birth of a store: everything is made and synced in a temporary folder beside it, and one
-// rename publishes it. At every instant there is either no store or one that opens.
+// rename publishes it (publish.h). At every instant there is either no store or one that opens.
 
 #ifndef BATONSTORE_RECOVERY_NEW_STORE_H_
 #define BATONSTORE_RECOVERY_NEW_STORE_H_
@@ -21,10 +21,6 @@ inline constexpr absl::string_view kKeyFileName = "key";
 // Also removes what a creation that was cut off left beside it.
 absl::Status CreateStore(const std::string& directory, const KeySource& key_source,
                          const LmdbEnvironment::Options& environment_options, RandomSource& random);
-
-// Forces the folder's entries to the disk, and its own entry in its parent: whoever published it
-// may have died before doing so.
-absl::Status SyncEntries(const std::string& directory);
 
 }  // namespace batonstore::recovery
 

@@ -8,13 +8,16 @@
 #include <system_error>
 #include <utility>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/strings/str_cat.h"
+#include "batonstore/base/mutex.h"
 #include "batonstore/base/repeating_thread.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/system_error.h"
 #include "batonstore/base/verdict.h"
 #include "batonstore/recovery/identity.h"
 #include "batonstore/recovery/new_store.h"
+#include "batonstore/recovery/publish.h"
 #include "batonstore/recovery/structure_check.h"
 #include "batonstore/recovery/verify_file.h"
 #include "batonstore/store/index_tail.h"
@@ -47,6 +50,7 @@ struct OpenedFolder {
   std::unique_ptr<ForkGuard> guard = std::make_unique<ForkGuard>();
   std::unique_ptr<StoreLock> lock;
   std::unique_ptr<Engine> engine;
+  LmdbEnvironment* environment = nullptr;  // the engine's
   Identity identity;
   SecretBytes key_encryption_key;
   bool verified = false;
@@ -182,6 +186,7 @@ absl::StatusOr<OpenedFolder> OpenFolderWith(const Options& options, StoreLock::R
       LmdbEnvironment::Open(EnvironmentOptions(options, read_only), std::move(registration)));
   BATONSTORE_ASSIGN_OR_RETURN(const bool is_short, IsShort(*environment, options.directory));
   LmdbEnvironment& file = *environment;
+  opened.environment = environment.get();
   BATONSTORE_ASSIGN_OR_RETURN(opened.engine, LmdbEngine::Open(std::move(environment)));
   opened.guard->engine = opened.engine.get();
   BATONSTORE_ASSIGN_OR_RETURN(opened.identity, ReadIdentity(*opened.engine, key, *options.random));
@@ -241,6 +246,11 @@ struct Store::Parts {
   std::string directory;
   std::string store_id;
   RandomSource* random = nullptr;
+  Clock* clock = nullptr;
+  LmdbEnvironment* environment = nullptr;  // the sessions'
+
+  Mutex key_mu;  // held while the key-encryption key changes, or a backup is made under it
+  KeySource key ABSL_GUARDED_BY(key_mu);
 
   absl::Status StartThreads(const Options& options) try {
     const absl::Duration sweep_every = options.sweep_every;
@@ -291,9 +301,14 @@ StreamRegistry& Store::streams() { return *parts_->streams; }
 const RecoveryReport& Store::report() const { return parts_->report; }
 
 absl::Status Store::RotateKeyEncryptionKey(const KeySource& next) try {
+  BATONSTORE_RETURN_IF_ERROR(sessions().stream_host().Usable());
+  MutexLock lock(parts_->key_mu);
   if (next) {
     BATONSTORE_ASSIGN_OR_RETURN(SecretBytes key, next(parts_->store_id));
-    return sessions().ChangeKeyEncryptionKey(std::move(key));
+    KeySource changed(key);
+    BATONSTORE_RETURN_IF_ERROR(sessions().ChangeKeyEncryptionKey(std::move(key)));
+    parts_->key = std::move(changed);
+    return absl::OkStatus();
   }
   SecretBytes key = RandomSecret(*parts_->random, kKeyEncryptionKeyBytes);
   const std::string file = NextKeyFile(parts_->directory);
@@ -301,11 +316,24 @@ absl::Status Store::RotateKeyEncryptionKey(const KeySource& next) try {
   fs::remove(file, ignored);  // left by one that failed
   BATONSTORE_RETURN_IF_ERROR(WriteKeyFile(file, key));
   BATONSTORE_RETURN_IF_ERROR(SyncEntries(parts_->directory));
+  KeySource source(key);
   const absl::Status changed = sessions().ChangeKeyEncryptionKey(std::move(key));
-  if (changed.ok()) return PublishNextKey(parts_->directory);
+  if (changed.ok()) {
+    parts_->key = std::move(source);
+    return PublishNextKey(parts_->directory);
+  }
   // An unknown outcome leaves both; the next opening finds out which it is.
   if (VerdictOf(changed) != Verdict::kPoisoned) fs::remove(file, ignored);
   return changed;
+} catch (const std::bad_alloc&) {
+  return NoMemory();
+}
+
+absl::StatusOr<BackupReport> Store::Backup(const std::string& file,
+                                           const VerifyProgress& progress) try {
+  BATONSTORE_RETURN_IF_ERROR(sessions().stream_host().Usable());
+  MutexLock lock(parts_->key_mu);
+  return WriteBackup(*parts_->environment, parts_->key, file, *parts_->clock, progress);
 } catch (const std::bad_alloc&) {
   return NoMemory();
 }
@@ -324,6 +352,7 @@ absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options) try {
   BATONSTORE_RETURN_IF_ERROR(CreateIfMissing(options));
   BATONSTORE_ASSIGN_OR_RETURN(OpenedFolder opened, OpenFolder(options, StoreLock::Role::kOwner));
   std::string store_id = opened.identity.store_id;
+  KeySource key(opened.key_encryption_key);
   BATONSTORE_ASSIGN_OR_RETURN(
       RecoveryPass::Result result,
       RecoveryPass::Run({std::move(opened.engine), std::move(opened.identity),
@@ -332,6 +361,12 @@ absl::StatusOr<std::unique_ptr<Store>> Open(const Options& options) try {
   parts->directory = options.directory;
   parts->store_id = std::move(store_id);
   parts->random = options.random;
+  parts->clock = options.clock;
+  parts->environment = opened.environment;
+  {
+    MutexLock lock(parts->key_mu);
+    parts->key = std::move(key);
+  }
   parts->guard = std::move(opened.guard);
   parts->lock = std::move(opened.lock);
   parts->report = std::move(result.report);

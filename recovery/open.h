@@ -27,6 +27,7 @@
 #include "batonstore/base/clock.h"
 #include "batonstore/crypto/key_pair.h"
 #include "batonstore/crypto/random.h"
+#include "batonstore/recovery/backup.h"
 #include "batonstore/recovery/key_file.h"
 #include "batonstore/recovery/recovery_pass.h"
 #include "batonstore/store/policy.h"
@@ -133,6 +134,13 @@ class Store {
   // notice nothing.
   //   INVALID, IO, or what the source says: nothing has changed
   absl::Status RotateKeyEncryptionKey(const KeySource& next = nullptr);
+
+  // Copies one snapshot of the store to a file that must not exist, while it serves: synced,
+  // verified and then named (backup.h). A file that has to grow meanwhile waits for the copy, and
+  // so do those who write then; who cannot wait has another process call recovery::Backup.
+  //   EXISTS, NOT_FOUND (no such folder), CORRUPT (the store is damaged), IO, FULL
+  absl::StatusOr<BackupReport> Backup(const std::string& file,
+                                      const VerifyProgress& progress = nullptr);
 
   // Stops sweeping and reaping, rolls idle streams back (busy ones when their turns end), waits for
   // calls under way, notes that the end was in order, and lets go of the folder: it can be opened

@@ -420,6 +420,12 @@ absl::StatusOr<LmdbTable> LmdbEnvironment::OpenTable(const std::string& name, bo
   return table;
 }
 
+absl::Status LmdbEnvironment::CopyTo(int fd) {
+  // LMDB begins another; this one keeps the map from being moved, and the file from being closed.
+  BATONSTORE_ASSIGN_OR_RETURN(const LmdbTransaction snapshot, BeginRead());
+  return LmdbStatus(mdb_env_copyfd2(env_, fd, 0), "mdb_env_copyfd2");
+}
+
 absl::Status LmdbEnvironment::Sync() {
   return LmdbStatus(mdb_env_sync(env_, /*force=*/1), "mdb_env_sync");
 }

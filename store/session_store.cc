@@ -21,6 +21,10 @@ namespace {
 // only when a session needs it.
 constexpr size_t kKeyPairsInStock = 64;
 
+// What one transaction of RevokeEverybody takes on.
+constexpr size_t kRevokedInPiece = 256;
+constexpr uint64_t kSeenInPiece = 4096;
+
 absl::Status IllegalShift(const StoredSession& session, State to) {
   return Refuse(Verdict::kIllegalShift,
                 absl::StrCat("session ", session.alias().ToString(), " is ",
@@ -279,6 +283,59 @@ absl::StatusOr<uint64_t> SessionStore::RevokeGroupIn(Transaction& transaction, A
     ++revoked;
   }
   return revoked;
+}
+
+struct SessionStore::RevokedPiece {
+  std::optional<Alias> from;  // nothing: all have been seen
+  uint64_t revoked = 0;
+};
+
+absl::StatusOr<uint64_t> SessionStore::RevokeEverybody() try {
+  BATONSTORE_ASSIGN_OR_RETURN(const StoreStats stats, Stats());
+  uint64_t revoked = 0;
+  std::optional<Alias> from = Alias();
+  while (from.has_value()) {
+    RevokedPiece piece;
+    BATONSTORE_RETURN_IF_ERROR(Commit(
+        [&](Transaction& transaction) {
+          piece = {from};
+          return RevokePiece(transaction, stats.last_alias, piece);
+        },
+        Room::kFrees));
+    revoked += piece.revoked;
+    from = piece.from;
+  }
+  return revoked;
+} catch (const std::bad_alloc&) {
+  return NoMemory();
+}
+
+absl::Status SessionStore::RevokePiece(Transaction& transaction, Alias last,
+                                       RevokedPiece& piece) const {
+  std::vector<Alias> live;
+  uint64_t seen = 0;
+  const Alias from = *piece.from;
+  piece.from.reset();
+  BATONSTORE_RETURN_IF_ERROR(
+      ScanSessions(transaction, keys_, from, [&](const SessionRecord& record) {
+        const Session& session = record.session;
+        if (session.alias > last) return false;
+        if (live.size() == kRevokedInPiece || seen == kSeenInPiece) {
+          piece.from = session.alias;
+          return false;
+        }
+        ++seen;
+        if (!IsTerminal(session.state)) live.push_back(session.alias);
+        return true;
+      }));
+  const absl::Time now = time_.Now();
+  for (const Alias alias : live) {
+    BATONSTORE_ASSIGN_OR_RETURN(StoredSession session, table_.GetNamed(transaction, alias, now));
+    if (IsTerminal(session.state)) continue;
+    BATONSTORE_RETURN_IF_ERROR(table_.End(transaction, session, State::kRevoked, now, now));
+    ++piece.revoked;
+  }
+  return absl::OkStatus();
 }
 
 absl::Status SessionStore::RevokeAll(absl::string_view principal) {

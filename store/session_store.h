@@ -47,6 +47,10 @@
 
 namespace batonstore {
 
+namespace recovery {
+class Store;
+}  // namespace recovery
+
 // How to give a session a new identity.
 struct CycleOptions {
   // For how long the old alias answers MOVED, with the new one, so that requests under way find it.
@@ -139,6 +143,10 @@ class SessionStore : public SessionReader, private StreamHost {
   // Revoked too, and its intent a compensation.
   //   UNKNOWN_GROUP
   absl::StatusOr<uint64_t> RevokeGroup(Alias group);
+
+  // Every session of the store that was given its alias before, whoever's it is; how many that
+  // were. In pieces, each a transaction: if it fails, those that it came to stay revoked.
+  absl::StatusOr<uint64_t> RevokeEverybody();
 
   // Every session of the principal that was given its alias before: a login that races is either
   // covered or has a later alias. Costs the same for one session as for a million: it writes one
@@ -253,12 +261,6 @@ class SessionStore : public SessionReader, private StreamHost {
   absl::StatusOr<ResealProgress> Reseal();
   absl::StatusOr<ResealProgress> DataKeyRotation() const;
 
-  // Seals the data keys and the signing keys under another key-encryption key, in one transaction:
-  // from now on the store opens with that, and no more with the last. To change the key file too,
-  // see recovery/open.h.
-  //   INVALID        it does not have kKeyEncryptionKeyBytes
-  absl::Status ChangeKeyEncryptionKey(SecretBytes key);
-
   // ---- Housekeeping ----
 
   // Does one bounded piece of what has fallen due (sweep.h), and says whether there is more. Nobody
@@ -300,6 +302,8 @@ class SessionStore : public SessionReader, private StreamHost {
   absl::Status DrawKeyPairs(KeyType type, KeyPairUse use);
 
   absl::StatusOr<Saved> Insert(const SessionSpec& spec, State state, const Fields& fields);
+  struct RevokedPiece;
+  absl::Status RevokePiece(Transaction& transaction, Alias last, RevokedPiece& piece) const;
   absl::StatusOr<uint64_t> RevokeGroupIn(Transaction& transaction, Alias group,
                                          absl::Time now) const;
   absl::StatusOr<Session> ShiftIn(Transaction& transaction, Alias alias, State to) const;
@@ -322,6 +326,12 @@ class SessionStore : public SessionReader, private StreamHost {
   absl::Status RevokeIn(Transaction& transaction, StoredSession& session, TurnRules::OnReplay rule,
                         absl::Time now) const;
   absl::Status TellOfReplayIn(Transaction& transaction, const Judged& judged, absl::Time now) const;
+
+  // Seals the data keys and the signing keys under another key-encryption key, in one transaction.
+  // Store::RotateKeyEncryptionKey is for everybody else.
+  //   INVALID        it does not have kKeyEncryptionKeyBytes
+  friend class recovery::Store;
+  absl::Status ChangeKeyEncryptionKey(SecretBytes key);
 
   absl::Status ReplaceKeyring(absl::FunctionRef<absl::StatusOr<Keyring>(const Keyring&)> change);
   std::string SealKeyRow(absl::string_view name, const SecretBytes& secret) const

@@ -256,5 +256,16 @@ TEST(KeyringTest, ARingWithoutExactlyOnePrimaryIsCorrupt) {
   EXPECT_THAT(Keyring::Parse(absl::string_view("\1\0\0\0", 4)), HasVerdict(Verdict::kCorrupt));
 }
 
+TEST(KeyringTest, AfterAReincarnationEveryBatonOfBeforeIsLost) {
+  const Keyring before = Keyring::Create(SystemRandom(), "first");
+  const Keyring rotated = before.Rotated(SystemRandom(), "first");
+  const Keyring copy = rotated.Reincarnated(SystemRandom(), "second");
+  EXPECT_EQ(copy.primary_incarnation(), "second");
+  EXPECT_THAT(copy.Verify(before.Mint({})), HasVerdict(Verdict::kLost));
+  EXPECT_THAT(copy.Verify(rotated.Mint({})), HasVerdict(Verdict::kLost));
+  EXPECT_THAT(copy.Verify(copy.Mint({})), IsOk());
+  EXPECT_THAT(rotated.Verify(copy.Mint({})), HasVerdict(Verdict::kForged));
+}
+
 }  // namespace
 }  // namespace batonstore

@@ -285,7 +285,7 @@ class OperationPhase final : public Phase {
     return OperationCase(operation_, base_, scratch).Run(kind, io, nth);
   }
 
-  bool commits() const override { return operation_.writes; }
+  bool commits() const override { return operation_.writes && operation_.shows; }
 
  private:
   const Operation operation_;

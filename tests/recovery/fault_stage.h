@@ -79,6 +79,7 @@ struct Operation {
   std::function<Call(const Stage&)> call;
   Policy policy = {};
   bool writes = true;
+  bool shows = true;  // the model tells whether it was done
 };
 std::vector<Operation> AllOperations();
 

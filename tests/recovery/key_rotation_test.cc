@@ -168,6 +168,15 @@ TEST_F(KeyRotationTest, ANextKeyThatWasLeftBehindIsNoObstacle) {
   CheckOpensAndIsSound();
 }
 
+TEST_F(KeyRotationTest, AClosedStoreRotatesNothing) {
+  const std::string before = ReadFile(File("key"));
+  ASSERT_THAT(opened().Close(), IsOk());
+  EXPECT_THAT(opened().RotateKeyEncryptionKey(), HasVerdict(Verdict::kClosed));
+  EXPECT_THAT(opened().RotateKeyEncryptionKey(Vault('1')), HasVerdict(Verdict::kClosed));
+  EXPECT_EQ(ReadFile(File("key")), before);
+  EXPECT_FALSE(fs::exists(File("key.next")));
+}
+
 // ---- Passphrases ----
 
 TEST_F(KeyRotationTest, APassphraseOpensAndAnotherDoesNot) {

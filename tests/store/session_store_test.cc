@@ -808,7 +808,7 @@ TEST_F(SessionStoreTest, ClosedStoreRefusesEveryCall) {
   expect_closed([&] { return store_->RotateDataKey(); });
   expect_closed([&] { return store_->Reseal(); });
   expect_closed([&] { return store_->DataKeyRotation(); });
-  expect_closed([&] { return store_->ChangeKeyEncryptionKey(SecretBytes(std::string(32, 'k'))); });
+  expect_closed([&] { return store_->RevokeEverybody(); });
   expect_closed([&] { return store_->Find(alias); });
   expect_closed([&] { return store_->FindByPublicKey("key"); });
   expect_closed([&] { return store_->List({}, 1); });
