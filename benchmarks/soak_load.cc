@@ -63,9 +63,10 @@ void SoakCaller::Step() {
     MutexLock lock(mu_);
     latencies_[static_cast<size_t>(kind)].Add(latency);
   }
-  // It ran out a moment ago, or the sweep has been there.
+  // It ran out a moment ago, and cannot be revoked either, or the sweep has been there.
   const std::optional<Verdict> verdict = VerdictOf(status);
-  const bool ended = verdict == Verdict::kExpired || verdict == Verdict::kNotFound;
+  const bool ended = verdict == Verdict::kExpired || verdict == Verdict::kNotFound ||
+                     (kind == Kind::kRevoke && verdict == Verdict::kIllegalShift);
   if (!ended) CheckOk(status);
   if (ended || kind == Kind::kRevoke) EndsAt(place, absl::InfinitePast());
 }

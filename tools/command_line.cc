@@ -177,8 +177,9 @@ batonstore COMMAND --help tells more about each. To begin:
   app.set_version_flag("--version", kVersion);
   app.require_subcommand(1);
   Action action;
-  for (const auto add : {AddDemo, AddLookingCommands, AddFieldCommands, AddSessionCommands,
-                         AddHousekeepingCommands, AddShell, AddDemoWorker}) {
+  for (const auto add :
+       {AddDemo, AddLookingCommands, AddFieldCommands, AddSessionCommands, AddHousekeepingCommands,
+        AddSafekeepingCommands, AddShell, AddDemoWorker}) {
     add(app, action);
   }
   try {

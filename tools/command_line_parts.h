@@ -74,6 +74,7 @@ void AddLookingCommands(CLI::App& app, Action& action);       // list, show, get
 void AddFieldCommands(CLI::App& app, Action& action);         // set, merge
 void AddSessionCommands(CLI::App& app, Action& action);       // touch, cycle, revoke...
 void AddHousekeepingCommands(CLI::App& app, Action& action);  // recover, sweep, events...
+void AddSafekeepingCommands(CLI::App& app, Action& action);   // backup, restore, rotate
 
 }  // namespace batonstore::tools
 

@@ -13,6 +13,9 @@
 #include "absl/time/time.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/recovery/backup.h"
+#include "batonstore/recovery/key_file.h"
+#include "batonstore/recovery/restore.h"
 #include "batonstore/recovery/verify.h"
 #include "batonstore/store/event_log.h"
 #include "batonstore/tools/answers.h"
@@ -32,13 +35,52 @@ absl::StatusOr<std::unique_ptr<Observer>> Observe(const StoreLocation& location)
 }
 
 // Opens the store, does the work, closes it, and adds to the answer what the opening did.
-Answer AsOwner(const StoreLocation& location, absl::FunctionRef<Answer(SessionStore&)> work) {
+Answer AsOwnerOf(const StoreLocation& location, absl::FunctionRef<Answer(Store&)> work) {
   recovery::Options options = OpenOptions(location, /*create_if_missing=*/false);
   options.sweep_every = absl::InfiniteDuration();  // nothing but the work
   BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Store> store, recovery::Open(options));
-  BATONSTORE_ASSIGN_OR_RETURN(JsonObject answer, work(store->sessions()));
+  BATONSTORE_ASSIGN_OR_RETURN(JsonObject answer, work(*store));
   BATONSTORE_RETURN_IF_ERROR(store->Close());
   return answer.Object("recovery", Describe(store->report()));
+}
+
+Answer AsOwner(const StoreLocation& location, absl::FunctionRef<Answer(SessionStore&)> work) {
+  return AsOwnerOf(location, [&](Store& store) { return work(store.sessions()); });
+}
+
+// Of what tells how far it is, from 0 to 1.
+class ProgressPart {
+ public:
+  explicit ProgressPart(const std::string& what) : bar_(what, kSteps) {}
+
+  void Show(double done) {
+    const auto steps = static_cast<uint64_t>(done * kSteps);
+    if (steps > shown_) bar_.Advance(steps - shown_);
+    shown_ = std::max(shown_, steps);
+  }
+
+ private:
+  static constexpr uint64_t kSteps = 1000;
+
+  Progress bar_;
+  uint64_t shown_ = 0;
+};
+
+recovery::KeySource KeyIn(const std::string& file) {
+  return file.empty() ? recovery::KeySource() : recovery::KeyFromFile(file);
+}
+
+Answer RotateDataKey(SessionStore& sessions) {
+  // One that was cut off is finished first.
+  const absl::Status rotated = sessions.RotateDataKey();
+  if (VerdictOf(rotated) != Verdict::kBusy) BATONSTORE_RETURN_IF_ERROR(rotated);
+  ProgressPart progress("sealing");
+  for (;;) {
+    BATONSTORE_ASSIGN_OR_RETURN(const ResealProgress resealed, sessions.Reseal());
+    if (!resealed.is_rotating) return Ok().Flag("finished_earlier_one", !rotated.ok());
+    progress.Show(static_cast<double>(resealed.done) /
+                  static_cast<double>(std::max<uint64_t>(resealed.total, 1)));
+  }
 }
 
 absl::StatusOr<std::optional<Alias>> ParseAliasIfGiven(const std::optional<std::string>& text) {
@@ -100,9 +142,7 @@ recovery::Options OpenOptions(const StoreLocation& location, bool create_if_miss
   options.directory = location.directory;
   options.create_if_missing = create_if_missing;
   options.policy = location.policy;
-  if (!location.key_file.empty()) {
-    options.key_encryption_key = recovery::KeyFromFile(location.key_file);
-  }
+  options.key_encryption_key = KeyIn(location.key_file);
   return options;
 }
 
@@ -155,21 +195,52 @@ absl::StatusOr<JsonObject> Stats(const StoreLocation& location) {
 }
 
 absl::StatusOr<Verified> VerifyStore(const StoreLocation& location) {
-  constexpr uint64_t kSteps = 1000;
-  Progress bar("verifying", kSteps);
-  uint64_t shown = 0;
+  ProgressPart progress("verifying");
   recovery::VerifyRequest request;
   request.directory = location.directory;
-  request.key_encryption_key = OpenOptions(location, false).key_encryption_key;
-  request.progress = [&](double done) {
-    const auto steps = static_cast<uint64_t>(done * kSteps);
-    if (steps > shown) bar.Advance(steps - shown);
-    shown = std::max(shown, steps);
-  };
+  request.key_encryption_key = KeyIn(location.key_file);
+  request.progress = [&](double done) { progress.Show(done); };
   BATONSTORE_ASSIGN_OR_RETURN(const recovery::VerifyReport report, recovery::Verify(request));
   Verified verified{Describe(report.ToStatus()), report.is_sound()};
   verified.answer.Object("verification", Describe(report));
   return verified;
+}
+
+absl::StatusOr<JsonObject> BackUp(const StoreLocation& location, const std::string& file) {
+  ProgressPart progress("verifying the copy");
+  BATONSTORE_ASSIGN_OR_RETURN(const recovery::BackupReport report,
+                              recovery::Backup({location.directory, file, KeyIn(location.key_file),
+                                                [&](double done) { progress.Show(done); }}));
+  return Ok()
+      .Text("backup", file)
+      .Number("sessions", report.sessions)
+      .Number("bytes", report.bytes);
+}
+
+absl::StatusOr<JsonObject> RestoreStore(const StoreLocation& location, const Restoring& restoring) {
+  ProgressPart progress("verifying");
+  recovery::RestoreRequest request;
+  request.file = restoring.file;
+  request.directory = location.directory;
+  request.key_encryption_key = KeyIn(location.key_file);
+  request.next_key_encryption_key = KeyIn(restoring.next_key_file);
+  request.revoke_everything = restoring.revoke_everything;
+  request.progress = [&](double done) { progress.Show(done); };
+  BATONSTORE_ASSIGN_OR_RETURN(const recovery::RestoreReport report, recovery::Restore(request));
+  return Ok().Number("sessions", report.sessions).Number("revoked", report.revoked);
+}
+
+absl::StatusOr<JsonObject> Rotate(const StoreLocation& location, WhichKey which,
+                                  const std::string& next_key_file) {
+  return AsOwnerOf(location, [&](Store& store) -> Answer {
+    if (which == WhichKey::kData) return RotateDataKey(store.sessions());
+    if (which == WhichKey::kSigning) {
+      BATONSTORE_ASSIGN_OR_RETURN(const uint32_t id, store.sessions().RotateSigningKey());
+      return Ok().Number("signing_key", id);
+    }
+    BATONSTORE_RETURN_IF_ERROR(store.RotateKeyEncryptionKey(KeyIn(next_key_file)));
+    return Ok();
+  });
 }
 
 absl::StatusOr<JsonObject> ListPending(const StoreLocation& location, std::optional<uint64_t> limit,

@@ -56,6 +56,17 @@ struct Verified {
 };
 absl::StatusOr<Verified> VerifyStore(const StoreLocation& location);
 
+// Beside its owner, or of a store that nobody owns; shows its progress on a terminal.
+absl::StatusOr<JsonObject> BackUp(const StoreLocation& location, const std::string& file);
+
+// Makes a store in the location's folder; its key file is the backup's.
+struct Restoring {
+  std::string file;
+  std::string next_key_file;  // what the store opens with; empty for a new one inside the folder
+  bool revoke_everything = false;
+};
+absl::StatusOr<JsonObject> RestoreStore(const StoreLocation& location, const Restoring& restoring);
+
 absl::StatusOr<JsonObject> ListPending(const StoreLocation& location, std::optional<uint64_t> limit,
                                        const std::optional<std::string>& after);
 
@@ -84,6 +95,13 @@ absl::StatusOr<JsonObject> RevokeAll(const StoreLocation& location, const std::s
 
 absl::StatusOr<JsonObject> Recover(const StoreLocation& location);
 absl::StatusOr<JsonObject> SweepStore(const StoreLocation& location);
+
+// Which key to replace, and, of the key-encryption key, by which file; empty for the one inside the
+// folder. A new data key takes until every row is sealed under it.
+enum class WhichKey { kSigning, kData, kKeyEncryption };
+absl::StatusOr<JsonObject> Rotate(const StoreLocation& location, WhichKey which,
+                                  const std::string& next_key_file);
+
 absl::StatusOr<JsonObject> AcknowledgePending(const StoreLocation& location,
                                               const std::string& alias);
 
