@@ -1,6 +1,7 @@
 #include "batonstore/recovery/identity.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
@@ -55,6 +56,20 @@ absl::Status WriteRows(Engine& engine, absl::Span<const NamedRow> rows) {
   return outcome.status;
 }
 
+// Who a copy is, as far as it is another than that it was copied from.
+std::vector<NamedRow> RowsOfReincarnation(const Identity& identity, const SecretBytes& data_keys,
+                                          const SecretBytes& key_encryption_key,
+                                          RandomSource& random) {
+  const std::string incarnation = RandomBytes(random, kIncarnationBytes);
+  const Keyring ring = identity.keyring->Reincarnated(random, incarnation);
+  const auto seal = [&](absl::string_view name, const SecretBytes& secret) {
+    return SealUnderKeyEncryptionKey(key_encryption_key, identity.store_id, name, secret, random);
+  };
+  return {{meta::kIncarnation, incarnation},
+          {meta::kDataKeys, seal(meta::kDataKeys, data_keys)},
+          {meta::kKeyring, seal(meta::kKeyring, ring.Serialize())}};
+}
+
 }  // namespace
 
 std::string RandomStoreId(RandomSource& random) { return RandomBytes(random, kStoreIdBytes); }
@@ -87,16 +102,26 @@ absl::Status WriteIdentity(Engine& engine, absl::string_view store_id,
 
 absl::Status Reincarnate(Engine& engine, const Identity& identity,
                          const SecretBytes& key_encryption_key, RandomSource& random) {
-  const std::string incarnation = RandomBytes(random, kIncarnationBytes);
-  const Keyring ring = identity.keyring->Reincarnated(random, incarnation);
-  const auto seal = [&](absl::string_view name, const SecretBytes& secret) {
-    return SealUnderKeyEncryptionKey(key_encryption_key, identity.store_id, name, secret, random);
-  };
-  const NamedRow rows[] = {
-      {meta::kIncarnation, incarnation},
-      {meta::kDataKeys, seal(meta::kDataKeys, identity.data_keys->Serialize())},
-      {meta::kKeyring, seal(meta::kKeyring, ring.Serialize())},
-  };
+  return WriteRows(engine, RowsOfReincarnation(identity, identity.data_keys->Serialize(),
+                                               key_encryption_key, random));
+}
+
+absl::Status WriteReincarnation(Engine& engine, const Identity& identity,
+                                const MetaNumbers& numbers, const SecretBytes& key_encryption_key,
+                                RandomSource& random) {
+  auto root_hash = identity.keys->MakeRootHash();
+  std::vector<NamedRow> rows = RowsOfReincarnation(
+      identity, identity.data_keys->Finished().Serialize(), key_encryption_key, random);
+  rows.insert(rows.end(), {{meta::kFormat, EncodeNumber(kFormatVersion)},
+                           {meta::kStoreId, identity.store_id},
+                           {meta::kEpoch, EncodeNumber(identity.epoch)},
+                           {meta::kClosed, EncodeNumber(identity.epoch)},
+                           {meta::kLastAlias, EncodeNumber(numbers.last_alias)},
+                           {meta::kIndexMark, EncodeIndexMark({})},
+                           {meta::kLastEvent, EncodeNumber(numbers.last_event)},
+                           {meta::kTime, EncodeNumber(EncodeTime(identity.last_time))},
+                           {meta::kRoot, root_hash->Encode(Root{})}});
+  engine.KeepRoot(std::move(root_hash));
   return WriteRows(engine, rows);
 }
 

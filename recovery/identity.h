@@ -44,6 +44,15 @@ absl::Status WriteIdentity(Engine& engine, absl::string_view store_id,
 absl::Status Reincarnate(Engine& engine, const Identity& identity,
                          const SecretBytes& key_encryption_key, RandomSource& random);
 
+// The same for a store that has nothing yet but its tables.
+struct MetaNumbers {
+  uint64_t last_alias = 0;
+  uint64_t last_event = 0;
+};
+absl::Status WriteReincarnation(Engine& engine, const Identity& identity,
+                                const MetaNumbers& numbers, const SecretBytes& key_encryption_key,
+                                RandomSource& random);
+
 // Reads and unseals it. Nothing is written.
 //   WRONG_FORMAT  written by a newer batonstore, or not a store at all
 //   WRONG_KEY     another key-encryption key; or what the source of it says

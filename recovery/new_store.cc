@@ -13,19 +13,11 @@
 namespace batonstore::recovery {
 namespace {
 
-absl::StatusOr<SecretBytes> KeyForNewStore(const std::string& folder, const KeySource& key_source,
-                                           absl::string_view store_id, RandomSource& random) {
-  if (key_source) return key_source(store_id);
-  SecretBytes key = RandomSecret(random, kKeyEncryptionKeyBytes);
-  BATONSTORE_RETURN_IF_ERROR(WriteKeyFile(absl::StrCat(folder, "/", kKeyFileName), key));
-  return key;
-}
-
 absl::Status FillFolder(const std::string& folder, const KeySource& key_source,
                         LmdbEnvironment::Options options, RandomSource& random) {
   const std::string store_id = RandomStoreId(random);
   BATONSTORE_ASSIGN_OR_RETURN(const SecretBytes key,
-                              KeyForNewStore(folder, key_source, store_id, random));
+                              KeyOfNewStore(folder, key_source, store_id, random));
   BATONSTORE_RETURN_IF_ERROR(StoreLock::CreateFile(folder));
   options.directory = folder;
   BATONSTORE_ASSIGN_OR_RETURN(auto registration, OpenEnvironment::Register(folder, [] {}));
@@ -38,6 +30,14 @@ absl::Status FillFolder(const std::string& folder, const KeySource& key_source,
 }
 
 }  // namespace
+
+absl::StatusOr<SecretBytes> KeyOfNewStore(const std::string& folder, const KeySource& key_source,
+                                          absl::string_view store_id, RandomSource& random) {
+  if (key_source) return key_source(store_id);
+  SecretBytes key = RandomSecret(random, kKeyEncryptionKeyBytes);
+  BATONSTORE_RETURN_IF_ERROR(WriteKeyFile(absl::StrCat(folder, "/", kKeyFileName), key));
+  return key;
+}
 
 absl::Status CreateStore(const std::string& directory, const KeySource& key_source,
                          const LmdbEnvironment::Options& environment_options,

@@ -11,7 +11,6 @@
 #include "batonstore/base/system_error.h"
 #include "batonstore/base/verdict.h"
 #include "batonstore/recovery/identity.h"
-#include "batonstore/recovery/key_file.h"
 #include "batonstore/recovery/new_store.h"
 #include "batonstore/recovery/open.h"
 #include "batonstore/recovery/publish.h"
@@ -48,22 +47,15 @@ absl::StatusOr<std::unique_ptr<LmdbEngine>> OpenCopy(const std::string& folder) 
   return LmdbEngine::Open(std::move(environment));
 }
 
-// The key that the restored store opens with; a default one is written into its folder.
-absl::StatusOr<SecretBytes> NextKey(const RestoreRequest& request, const std::string& folder,
-                                    const std::string& store_id) {
-  if (request.next_key_encryption_key) return request.next_key_encryption_key(store_id);
-  SecretBytes key = RandomSecret(*request.random, kKeyEncryptionKeyBytes);
-  BATONSTORE_RETURN_IF_ERROR(WriteKeyFile(absl::StrCat(folder, "/", kKeyFileName), key));
-  return key;
-}
-
 // The copy in `folder` becomes another incarnation; its key-encryption key from then on.
 absl::StatusOr<SecretBytes> ReincarnateIn(const RestoreRequest& request,
                                           const std::string& folder) {
   BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<LmdbEngine> engine, OpenCopy(folder));
   BATONSTORE_ASSIGN_OR_RETURN(const Identity identity,
                               ReadIdentity(*engine, request.key_encryption_key, *request.random));
-  BATONSTORE_ASSIGN_OR_RETURN(SecretBytes key, NextKey(request, folder, identity.store_id));
+  BATONSTORE_ASSIGN_OR_RETURN(
+      SecretBytes key,
+      KeyOfNewStore(folder, request.next_key_encryption_key, identity.store_id, *request.random));
   engine->KeepRoot(identity.keys->MakeRootHash());
   BATONSTORE_RETURN_IF_ERROR(Reincarnate(*engine, identity, key, *request.random));
   BATONSTORE_RETURN_IF_ERROR(engine->environment().Sync());

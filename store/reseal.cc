@@ -8,7 +8,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/status_macros.h"
-#include "batonstore/store/codec.h"
 #include "batonstore/store/number.h"
 #include "batonstore/store/rows.h"
 
@@ -48,20 +47,7 @@ absl::StatusOr<Piece> NextPiece(Snapshot& snapshot, const ResealMark& mark, uint
   return piece;
 }
 
-// The private key inside a session's record is sealed on its own, and may be older than the row.
-absl::StatusOr<bool> ResealPrivateKey(const StoreKeys& keys, SessionRecord& record) {
-  if (record.sealed_private_key.empty() || keys.IsCurrentPrivateKey(record.sealed_private_key)) {
-    return false;
-  }
-  KeyPair pair;
-  pair.type = record.session.key_type;
-  pair.public_key = record.session.public_key;
-  BATONSTORE_ASSIGN_OR_RETURN(
-      pair.private_key, keys.OpenPrivateKey(pair.type, pair.public_key, record.sealed_private_key));
-  record.sealed_private_key = keys.SealPrivateKey(pair);
-  return true;
-}
-
+// The private key of a row is sealed on its own, and may be older than the row.
 absl::Status ResealSession(Transaction& transaction, const StoreKeys& keys, const Row& row) {
   const std::optional<Alias> alias = Alias::FromKey(row.key);
   if (!alias.has_value()) return CorruptRow(Table::kSessions, row.key);
@@ -120,6 +106,19 @@ absl::StatusOr<ResealProgress> GetResealProgress(Snapshot& snapshot) {
   }
   progress.done = std::min(progress.done, progress.total);
   return progress;
+}
+
+absl::StatusOr<bool> ResealPrivateKey(const StoreKeys& keys, SessionRecord& record) {
+  if (record.sealed_private_key.empty() || keys.IsCurrentPrivateKey(record.sealed_private_key)) {
+    return false;
+  }
+  KeyPair pair;
+  pair.type = record.session.key_type;
+  pair.public_key = record.session.public_key;
+  BATONSTORE_ASSIGN_OR_RETURN(
+      pair.private_key, keys.OpenPrivateKey(pair.type, pair.public_key, record.sealed_private_key));
+  record.sealed_private_key = keys.SealPrivateKey(pair);
+  return true;
 }
 
 absl::StatusOr<bool> ResealPiece(Transaction& transaction, const StoreKeys& keys, uint64_t most) {

@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "batonstore/store/codec.h"
 #include "batonstore/store/engine.h"
 #include "batonstore/store/store_keys.h"
 
@@ -39,6 +40,10 @@ struct ResealProgress {
   uint64_t total = 0;        // about as many: rows come and go meanwhile
 };
 absl::StatusOr<ResealProgress> GetResealProgress(Snapshot& snapshot);
+
+// Seals the private key inside a record under the current key, if it is not yet; true if it was
+// not. CORRUPT when it does not open.
+absl::StatusOr<bool> ResealPrivateKey(const StoreKeys& keys, SessionRecord& record);
 
 // Seals the next rows again: up to `most`, or of 256 KiB, or of one table; moves the mark. True
 // when the pass has seen all. REQUIRES: there is a mark, and `keys` uses the new key.

@@ -67,6 +67,35 @@ Example:
   });
 }
 
+void AddSalvage(CLI::App& app, Action& action) {
+  CLI::App& command = *AddCommand(
+      app, "salvage", "Make a store of what can be read of a damaged one",
+      R"(Try restore on a backup first. What is damaged is passed over and listed as lost. Every baton
+of before is LOST. Unless the file shows that no session on it has been revoked since, all are
+revoked; --keep-doubtful keeps them. --key-file is the damaged store's.
+
+Example:
+  batonstore salvage /var/lib/service/sessions/data.mdb --key-file /var/lib/service/sessions/key
+      --dir /var/lib/service/salvaged
+)");
+  auto common = AddCommon(command);
+  command.get_option("--key-file")->required();
+  auto salvaging = std::make_shared<Restoring>();
+  auto keep = std::make_shared<bool>(false);
+  auto file = AddFile(command, "The damaged data file, or backup; nobody may write it meanwhile");
+  command.add_option("--next-key-file", salvaging->next_key_file, "What the store opens with")
+      ->type_name("FILE");
+  command.add_flag("--keep-doubtful", *keep, "Keep sessions live that may have been revoked");
+  command.callback([&action, common, salvaging, keep, file] {
+    action = [=] {
+      Restoring resolved = *salvaging;
+      resolved.file = Meant(*file);
+      resolved.next_key_file = Meant(resolved.next_key_file);
+      return Print(SalvageStore(common->Resolved(), resolved, *keep), common->json);
+    };
+  });
+}
+
 void AddRotate(CLI::App& app, Action& action) {
   CLI::App& command = *AddCommand(
       app, "rotate", "Replace one of a store's keys",
@@ -106,6 +135,7 @@ Examples:
 void AddSafekeepingCommands(CLI::App& app, Action& action) {
   AddBackup(app, action);
   AddRestore(app, action);
+  AddSalvage(app, action);
   AddRotate(app, action);
 }
 

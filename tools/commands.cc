@@ -16,6 +16,7 @@
 #include "batonstore/recovery/backup.h"
 #include "batonstore/recovery/key_file.h"
 #include "batonstore/recovery/restore.h"
+#include "batonstore/recovery/salvage.h"
 #include "batonstore/recovery/verify.h"
 #include "batonstore/store/event_log.h"
 #include "batonstore/tools/answers.h"
@@ -228,6 +229,26 @@ absl::StatusOr<JsonObject> RestoreStore(const StoreLocation& location, const Res
   request.progress = [&](double done) { progress.Show(done); };
   BATONSTORE_ASSIGN_OR_RETURN(const recovery::RestoreReport report, recovery::Restore(request));
   return Ok().Number("sessions", report.sessions).Number("revoked", report.revoked);
+}
+
+absl::StatusOr<JsonObject> SalvageStore(const StoreLocation& location, const Restoring& restoring,
+                                        bool keep_doubtful) {
+  ProgressPart progress("verifying");
+  recovery::SalvageRequest request;
+  request.file = restoring.file;
+  request.directory = location.directory;
+  request.key_encryption_key = KeyIn(location.key_file);
+  request.next_key_encryption_key = KeyIn(restoring.next_key_file);
+  request.keep_doubtful = keep_doubtful;
+  request.progress = [&](double done) { progress.Show(done); };
+  BATONSTORE_ASSIGN_OR_RETURN(const recovery::SalvageReport report, recovery::Salvage(request));
+  std::vector<std::string> lost;
+  for (const recovery::Finding& finding : report.lost) lost.push_back(finding.ToString());
+  return Ok()
+      .Number("sessions", report.sessions)
+      .Number("revoked", report.revoked)
+      .Number("losses", report.losses)
+      .Texts("lost", lost);
 }
 
 absl::StatusOr<JsonObject> Rotate(const StoreLocation& location, WhichKey which,

@@ -67,6 +67,10 @@ struct Restoring {
 };
 absl::StatusOr<JsonObject> RestoreStore(const StoreLocation& location, const Restoring& restoring);
 
+// The same of what can still be read of a damaged data file, or backup; tells what is lost.
+absl::StatusOr<JsonObject> SalvageStore(const StoreLocation& location, const Restoring& restoring,
+                                        bool keep_doubtful);
+
 absl::StatusOr<JsonObject> ListPending(const StoreLocation& location, std::optional<uint64_t> limit,
                                        const std::optional<std::string>& after);
 

@@ -59,6 +59,18 @@ TEST_F(CommandLineSafekeepingTest, ARestoreLogsEverybodyOutIfItIsTold) {
   EXPECT_FALSE(fs::exists(restored_ + "/key"));
 }
 
+TEST_F(CommandLineSafekeepingTest, ADamagedStoreIsSalvaged) {
+  const std::string alias = NewSession();
+  const Finished salvaged = Run({"salvage", store_ + "/data.mdb", "--key-file", store_ + "/key",
+                                 "--dir", restored_, "--json"});
+  EXPECT_EQ(salvaged.status, 0) << salvaged.out << salvaged.err;
+  EXPECT_EQ(
+      Json::parse(salvaged.out),
+      (Json{
+          {"ok", true}, {"sessions", 1}, {"revoked", 0}, {"losses", 0}, {"lost", Json::array()}}));
+  EXPECT_EQ(Run({"show", alias, "--dir", restored_}).status, 0);
+}
+
 TEST_F(CommandLineSafekeepingTest, EachKeyIsReplaced) {
   const std::string alias = NewSession();
   EXPECT_EQ(Ask({"rotate", "signing"}, 0)["signing_key"], 2);
