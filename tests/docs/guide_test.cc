@@ -17,9 +17,12 @@
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/crypto/secret_bytes.h"
 #include "batonstore/integrations/sqlite/connection.h"
 #include "batonstore/integrations/sqlite/pool.h"
+#include "batonstore/recovery/key_source.h"
 #include "batonstore/recovery/open.h"
+#include "batonstore/recovery/restore.h"
 #include "batonstore/store/attributes.h"
 #include "batonstore/store/event_observer.h"
 #include "batonstore/store/session_store.h"
@@ -457,6 +460,40 @@ TEST_F(GuideTest, Streams) {
   EXPECT_EQ(streams.Count(), 1u);
   EXPECT_THAT(store_->Close(), IsOk());
   EXPECT_EQ(balance(), "90");
+}
+
+SecretBytes FetchKey(absl::string_view store_id) {
+  EXPECT_EQ(store_id.size(), 16u);
+  return SecretBytes(std::string(32, 'v'));
+}
+
+TEST_F(GuideTest, KeysOfOnesOwn) {
+  const std::string directory = dir_ / "sealed";
+  const recovery::KeySource vault = [](absl::string_view store_id) { return FetchKey(store_id); };
+  auto store = recovery::Open({.directory = directory, .key_encryption_key = vault});
+  EXPECT_THAT(store, IsOk());
+}
+
+TEST_F(GuideTest, KeysThatAreReplacedAndABackup) {
+  recovery::Store* const store = store_.get();
+  const recovery::KeySource next_vault =
+      recovery::KeyFromPassphrase(SecretBytes("correct horse battery"));
+  EXPECT_THAT(store->RotateKeyEncryptionKey(next_vault), IsOk());
+  EXPECT_THAT(store->sessions().RotateDataKey(), IsOk());  // then rows are sealed again by and by
+  const absl::StatusOr<uint32_t> signing = store->sessions().RotateSigningKey();
+  ASSERT_THAT(signing, IsOk());
+  EXPECT_THAT(store->sessions().RetireSigningKey(*signing - 1), IsOk());
+
+  const recovery::KeySource saved_key = next_vault;
+  const std::string file = dir_ / "backup";
+  const std::string restored_directory = dir_ / "restored";
+  const auto backup = store->Backup(file);  // one snapshot, verified
+  EXPECT_THAT(backup, IsOk());
+  const auto restored = recovery::Restore({.file = file,
+                                           .directory = restored_directory,
+                                           .key_encryption_key = saved_key,
+                                           .revoke_everything = true});
+  EXPECT_THAT(restored, IsOk());
 }
 
 // ---- The guide's examples are those above, but for white space ----
