@@ -94,10 +94,19 @@ class Checker {
     if (IsTerminal(record.session.state) != record.sealed_private_key.empty()) {
       rows.Note("has a private key and has ended, or is live and has none");
     }
+    if (!record.sealed_private_key.empty() && !PrivateKeyOpens(record)) {
+      rows.Note("has a private key that was changed or is another session's: its seal is broken");
+    }
     if (record.moved_to != Alias() && record.session.state != State::kRevoked) {
       rows.Note("has a new identity and was not revoked");
     }
     last_named_ = std::max(last_named_, record.moved_to);
+  }
+
+  bool PrivateKeyOpens(const SessionRecord& record) const {
+    const Session& session = record.session;
+    return keys_.OpenPrivateKey(session.key_type, session.public_key, record.sealed_private_key)
+        .ok();
   }
 
   // When a live session ends by itself, as SessionTable has it.

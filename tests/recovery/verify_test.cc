@@ -567,6 +567,21 @@ TEST_F(VerifyTest, AnAuthenticRecordOfAnotherStateIsFound) {
   EXPECT_FALSE(VerifyQuietly(edited.path(), 1).is_sound());
 }
 
+TEST_F(VerifyTest, APrivateKeyOfAnotherSessionIsFound) {
+  std::string one;
+  std::string other;
+  for (const auto& [key, record] : records_) {
+    if (!record.sealed_private_key.empty()) (one.empty() ? one : other) = key;
+  }
+  const Edited edited([&](Transaction& transaction) {
+    ASSERT_OK_AND_ASSIGN(const Identity identity, ReadIdentity(transaction, Key(), SystemRandom()));
+    SessionRecord changed = records_[one];
+    changed.sealed_private_key = records_[other].sealed_private_key;
+    ASSERT_THAT(PutSession(transaction, *identity.keys, changed), IsOk());
+  });
+  EXPECT_TRUE(IsFound(edited, Table::kSessions, one));
+}
+
 TEST_F(VerifyTest, APrivateKeyThatWasNotShreddedIsFoundAndOneThatIsMissingToo) {
   for (const auto& [key, record] : records_) {
     SessionRecord changed = record;
