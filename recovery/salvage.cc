@@ -54,7 +54,6 @@ class Salvager {
            FindingList& lost)
       : from_(from),
         keys_(*identity.keys),
-        to_(to),
         time_(clock, identity.last_time),
         lost_(lost),
         table_(keys_, tail_),
@@ -235,7 +234,6 @@ class Salvager {
 
   const StoreFile& from_;
   const StoreKeys& keys_;
-  Engine& to_;
   const StoreTime time_;
   FindingList& lost_;
   IndexTail tail_;

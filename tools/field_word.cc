@@ -66,7 +66,8 @@ absl::StatusOr<FieldWord> TakeName(absl::string_view& text, bool in_line) {
     BATONSTORE_ASSIGN_OR_RETURN(word.field, TakeQuoted(text));
   }
   size_t end = 0;
-  while (end < text.size() && text[end] != '=' && !(in_line && absl::ascii_isspace(text[end]))) {
+  while (end < text.size() && text[end] != '=' &&
+         !(in_line && absl::ascii_isspace(static_cast<unsigned char>(text[end])))) {
     ++end;
   }
   absl::string_view name = text.substr(0, end);

@@ -9,7 +9,7 @@ namespace batonstore::tools {
 
 std::string TakeWord(absl::string_view& text) {
   size_t end = 0;
-  while (end < text.size() && !absl::ascii_isspace(text[end])) ++end;
+  while (end < text.size() && !absl::ascii_isspace(static_cast<unsigned char>(text[end]))) ++end;
   std::string word(text.substr(0, end));
   text.remove_prefix(end);
   return word;
@@ -31,7 +31,8 @@ absl::StatusOr<std::string> TakeQuoted(absl::string_view& text) {
 }
 
 absl::Status CheckWordEnds(absl::string_view text) {
-  if (text.empty() || absl::ascii_isspace(text.front())) return absl::OkStatus();
+  if (text.empty() || absl::ascii_isspace(static_cast<unsigned char>(text.front())))
+    return absl::OkStatus();
   return Refuse(Verdict::kInvalid, "after a closing quote comes a space or the end");
 }
 

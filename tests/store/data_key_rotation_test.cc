@@ -233,6 +233,18 @@ TEST_F(DataKeyRotationTest, AFailureAtAnyWriteLeavesTheOldStateOrTheNew) {
   }
 }
 
+TEST_F(DataKeyRotationTest, AKeyThatCouldNotBeStoredSealsNothing) {
+  Fill();
+  engine().InjectFaults([](MemoryEngine::Step step) {
+    return step == MemoryEngine::Step::kCommit ? Fault::kDiskFull : Fault::kNone;
+  });
+  EXPECT_FALSE(store().RotateDataKey().ok());
+  engine().InjectFaults(nullptr);
+  sessions_.push_back(CreateWith({{"token", Value::Secret("secret 3")}}));
+  Restart();
+  CheckAll();
+}
+
 // ---- Whoever is late ----
 
 class LateKeyPairTest : public testing::MemoryTables {};

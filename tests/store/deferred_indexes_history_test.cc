@@ -531,30 +531,6 @@ TEST_F(LookUpTest, WhatIsMergedWhileALookUpBeginsIsFound) {
   }
 }
 
-// A page is of one moment: whoever sees what a call has ended sees what it has begun, too.
-TEST_F(LookUpTest, WhoComesWhileAPageBeginsIsOnItWithWhatElseThatCallHasChanged) {
-  const Session old = Create();
-  absl::StatusOr<Session> fresh;
-  engine_->HookBefore([&] { fresh = store_->CycleKey(old.alias); });
-  ASSERT_OK_AND_ASSIGN(const ListPage page, store_->List({.principal = "alice"}, 9));
-  ASSERT_THAT(fresh, IsOk());
-  EXPECT_EQ(AliasesOf(page.sessions), (std::vector{old.alias, fresh->alias}));
-}
-
-TEST_F(LookUpTest, WhoGoesWhileAPageBeginsIsNotMissedAmongWhatWasBefore) {
-  const Session stays = Create();
-  ASSERT_OK_AND_ASSIGN(const Session goes, store_->Reserve(LastingSpec()));
-  engine_->HookAfter([&] {
-    ASSERT_THAT(store_->Revoke(stays.alias), IsOk());
-    ASSERT_THAT(store_->Abandon(goes.alias), IsOk());
-  });
-  ASSERT_OK_AND_ASSIGN(const ListPage page, store_->List({.principal = "alice"}, 9));
-  ASSERT_FALSE(page.sessions.empty());
-  const bool is_before = page.sessions[0].state == State::kCreated;
-  EXPECT_EQ(AliasesOf(page.sessions),
-            is_before ? (std::vector{stays.alias, goes.alias}) : std::vector{stays.alias});
-}
-
 TEST_F(LookUpTest, AnObserversTailForgetsWhatIsMerged) {
   const auto identity = recovery::ReadIdentity(
       *engine_, SecretBytes(std::string(kKeyEncryptionKeyBytes, 'k')), SystemRandom());
@@ -576,6 +552,31 @@ class LongTailTest : public LookUpTest {
  protected:
   LongTailTest() : LookUpTest(HastyIndexes(1'201, 100'000)) {}
 };
+
+// A page is of one moment, with nothing merged meanwhile: whoever sees what a call has ended sees
+// what it has begun, too.
+TEST_F(LongTailTest, WhoComesWhileAPageBeginsIsOnItWithWhatElseThatCallHasChanged) {
+  const Session old = Create();
+  absl::StatusOr<Session> fresh;
+  engine_->HookBefore([&] { fresh = store_->CycleKey(old.alias); });
+  ASSERT_OK_AND_ASSIGN(const ListPage page, store_->List({.principal = "alice"}, 9));
+  ASSERT_THAT(fresh, IsOk());
+  EXPECT_EQ(AliasesOf(page.sessions), (std::vector{old.alias, fresh->alias}));
+}
+
+TEST_F(LongTailTest, WhoGoesWhileAPageBeginsIsNotMissedAmongWhatWasBefore) {
+  const Session stays = Create();
+  ASSERT_OK_AND_ASSIGN(const Session goes, store_->Reserve(LastingSpec()));
+  engine_->HookAfter([&] {
+    ASSERT_THAT(store_->Revoke(stays.alias), IsOk());
+    ASSERT_THAT(store_->Abandon(goes.alias), IsOk());
+  });
+  ASSERT_OK_AND_ASSIGN(const ListPage page, store_->List({.principal = "alice"}, 9));
+  ASSERT_FALSE(page.sessions.empty());
+  const bool is_before = page.sessions[0].state == State::kCreated;
+  EXPECT_EQ(AliasesOf(page.sessions),
+            is_before ? (std::vector{stays.alias, goes.alias}) : std::vector{stays.alias});
+}
 
 TEST_F(LongTailTest, WhoIsMergedBeyondWhatTheTailNamedIsListedOnce) {
   std::vector<Alias> reserved;
