@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <utility>
 
 namespace batonstore {
 namespace {
@@ -27,24 +28,24 @@ std::string Sha256(absl::string_view bytes) {
 SecretBytes DeriveKey(const SecretBytes& secret, absl::string_view salt, absl::string_view info,
                       size_t size) {
   SecretBytes derived = SecretBytes::OfSize(size);
-  if (HKDF(reinterpret_cast<uint8_t*>(derived.MutableData()), size, EVP_sha256(),
-           Bytes(secret.Reveal()), secret.size(), Bytes(salt), salt.size(), Bytes(info),
-           info.size()) != 1) {
-    throw std::bad_alloc();  // with a size within the bound, nothing else can fail
-  }
+  const bool fits = HKDF(reinterpret_cast<uint8_t*>(derived.MutableData()), size, EVP_sha256(),
+                         Bytes(secret.Reveal()), secret.size(), Bytes(salt), salt.size(),
+                         Bytes(info), info.size()) == 1;
+  WipeStack();                        // BoringSSL leaves what it derives there
+  if (!fits) throw std::bad_alloc();  // with a size within the bound, nothing else can fail
   return derived;
 }
 
 KeyedHash::KeyedHash(const SecretBytes& key) {
-  static_assert(sizeof(key_) == kKeySize);
+  static_assert(sizeof(Key::words) == kKeySize);
   if (key.size() != kKeySize) std::abort();
-  std::memcpy(key_, key.Reveal().data(), kKeySize);
+  auto copy = std::make_unique<Key>();
+  std::memcpy(copy->words, key.Reveal().data(), kKeySize);
+  key_ = std::move(copy);
 }
 
-KeyedHash::~KeyedHash() { WipeMemory(key_, sizeof(key_)); }
-
 uint64_t KeyedHash::operator()(absl::string_view bytes) const {
-  return SIPHASH_24(key_, Bytes(bytes), bytes.size());
+  return SIPHASH_24(key_->words, Bytes(bytes), bytes.size());
 }
 
 }  // namespace batonstore

@@ -5,10 +5,12 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <string>
 
 #include "absl/strings/string_view.h"
 #include "batonstore/crypto/secret_bytes.h"
+#include "batonstore/crypto/secret_memory.h"
 
 namespace batonstore {
 
@@ -28,14 +30,15 @@ class KeyedHash {
 
   // REQUIRES: key.size() == kKeySize.
   explicit KeyedHash(const SecretBytes& key);
-  ~KeyedHash();
-  KeyedHash(const KeyedHash&) = delete;
-  KeyedHash& operator=(const KeyedHash&) = delete;
 
   uint64_t operator()(absl::string_view bytes) const;
 
  private:
-  uint64_t key_[2];
+  struct Key : NotDumped {
+    uint64_t words[2];
+  };
+
+  std::unique_ptr<const Key> key_;
 };
 
 }  // namespace batonstore

@@ -16,19 +16,17 @@ using Block = std::array<uint8_t, SHA256_CBLOCK>;
 constexpr uint8_t kInnerPad = 0x36;
 constexpr uint8_t kOuterPad = 0x5c;
 
-// The hash state after the one block key ^ pad.
-State StateAfter(const Block& key, uint8_t pad) {
+// Puts the hash state after the one block key ^ pad into `state`, where it is wiped.
+void HashPadded(const Block& key, uint8_t pad, State& state) {
   Block block;
   std::transform(key.begin(), key.end(), block.begin(),
                  [pad](uint8_t byte) { return static_cast<uint8_t>(byte ^ pad); });
   SHA256_CTX context;
   SHA256_Init(&context);
   SHA256_Transform(&context, block.data());
-  State state;
   std::copy(std::begin(context.h), std::end(context.h), state.begin());
   WipeMemory(block.data(), block.size());
   WipeMemory(&context, sizeof(context));
-  return state;
 }
 
 // Goes on hashing from `state`, one block in.
@@ -45,7 +43,7 @@ void Finish(const State& state, const void* bytes, size_t size, uint8_t* digest)
 
 }  // namespace
 
-HmacSha256::HmacSha256(const SecretBytes& key) {
+HmacSha256::HmacSha256(const SecretBytes& key) : states_(std::make_unique<States>()) {
   Block block{};
   if (key.size() <= block.size()) {
     std::copy(key.Reveal().begin(), key.Reveal().end(), block.begin());
@@ -54,14 +52,10 @@ HmacSha256::HmacSha256(const SecretBytes& key) {
     std::copy(digest.begin(), digest.end(), block.begin());
     WipeMemory(digest.data(), digest.size());
   }
-  inner_ = StateAfter(block, kInnerPad);
-  outer_ = StateAfter(block, kOuterPad);
+  HashPadded(block, kInnerPad, states_->inner);
+  HashPadded(block, kOuterPad, states_->outer);
   WipeMemory(block.data(), block.size());
-}
-
-HmacSha256::~HmacSha256() {
-  WipeMemory(inner_.data(), sizeof(inner_));
-  WipeMemory(outer_.data(), sizeof(outer_));
+  WipeStack();  // BoringSSL spreads the block out there
 }
 
 HmacSha256::Tag HmacSha256::Compute(absl::string_view message) const {
@@ -72,8 +66,8 @@ HmacSha256::Tag HmacSha256::Compute(absl::string_view message) const {
 
 void HmacSha256::Compute(absl::string_view message, absl::Span<uint8_t> out) const {
   Tag inner;
-  Finish(inner_, message.data(), message.size(), inner.data());
-  Finish(outer_, inner.data(), inner.size(), out.data());
+  Finish(states_->inner, message.data(), message.size(), inner.data());
+  Finish(states_->outer, inner.data(), inner.size(), out.data());
 }
 
 }  // namespace batonstore

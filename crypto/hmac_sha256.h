@@ -6,15 +6,18 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "batonstore/crypto/secret_bytes.h"
+#include "batonstore/crypto/secret_memory.h"
 
 namespace batonstore {
 
-// Immutable once built, so thread-safe. A message of up to 55 bytes costs two compressions. Never
-// allocates.
+// Immutable once built, so thread-safe. A message of up to 55 bytes costs two compressions.
+// Computing never allocates. Who has the two states can sign as well as who has the key, so they
+// lie where it does. One that was moved from can only be destroyed or assigned to.
 class HmacSha256 {
  public:
   static constexpr size_t kTagSize = 32;
@@ -22,9 +25,6 @@ class HmacSha256 {
 
   // A key of any length; 32 bytes is the sensible one.
   explicit HmacSha256(const SecretBytes& key);
-  HmacSha256(const HmacSha256&) = default;
-  HmacSha256& operator=(const HmacSha256&) = default;
-  ~HmacSha256();
 
   Tag Compute(absl::string_view message) const;
 
@@ -34,8 +34,12 @@ class HmacSha256 {
  private:
   using State = std::array<uint32_t, 8>;
 
-  State inner_;  // after the block key ^ ipad
-  State outer_;  // after the block key ^ opad
+  struct States : NotDumped {
+    State inner;  // after the block key ^ ipad
+    State outer;  // after the block key ^ opad
+  };
+
+  std::unique_ptr<States> states_;
 };
 
 }  // namespace batonstore

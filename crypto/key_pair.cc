@@ -9,9 +9,11 @@
 
 #include <array>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/verdict.h"
 #include "batonstore/crypto/random.h"
+#include "batonstore/crypto/secret_memory.h"
 
 namespace batonstore {
 namespace {
@@ -110,6 +112,7 @@ KeyPairSource& SystemKeyPairs() {
 }
 
 absl::StatusOr<std::string> PublicKeyOf(KeyType type, const SecretBytes& private_key) {
+  const absl::Cleanup wiping = [] { WipeStack(); };  // BoringSSL computes on copies there
   if (private_key.size() != kPrivateKeySize) {
     return Refuse(Verdict::kInvalid, absl::StrCat("a private key has ", kPrivateKeySize, " bytes"));
   }

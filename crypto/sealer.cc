@@ -8,6 +8,7 @@
 #include <new>
 
 #include "batonstore/base/verdict.h"
+#include "batonstore/crypto/secret_memory.h"
 
 namespace batonstore {
 namespace {
@@ -29,7 +30,8 @@ absl::Status SealBroken() {
 
 }  // namespace
 
-struct Sealer::Aead {
+// As large as it is since BoringSSL keeps the expanded key right in it, and nothing elsewhere.
+struct Sealer::Aead : NotDumped {
   bssl::ScopedEVP_AEAD_CTX context;
 };
 
@@ -81,7 +83,9 @@ absl::StatusOr<SecretBytes> Sealer::OpenSecret(absl::string_view context,
                                                absl::string_view sealed) const {
   if (sealed.size() < kOverhead) return SealBroken();
   SecretBytes plaintext = SecretBytes::OfSize(sealed.size() - kOverhead);
-  if (!OpenInto(context, sealed, plaintext.MutableData())) return SealBroken();
+  const bool opened = OpenInto(context, sealed, plaintext.MutableData());
+  WipeStack();  // BoringSSL leaves the key of this very value there
+  if (!opened) return SealBroken();
   return plaintext;
 }
 

@@ -1,7 +1,6 @@
 #include "batonstore/crypto/secret_bytes.h"
 
-#include <openssl/mem.h>
-
+#include <cstdint>
 #include <cstring>
 #include <ostream>
 #include <utility>
@@ -9,35 +8,31 @@
 namespace batonstore {
 
 SecretBytes::SecretBytes(absl::string_view bytes) : SecretBytes(OfSize(bytes.size())) {
-  if (!bytes.empty()) std::memcpy(data_.get(), bytes.data(), bytes.size());
+  if (!bytes.empty()) std::memcpy(data_, bytes.data(), bytes.size());
 }
 
 SecretBytes SecretBytes::OfSize(size_t size) {
   SecretBytes secret;
-  secret.data_ = std::make_unique<char[]>(size);
+  if (size > 0) secret.data_ = static_cast<char*>(AllocateSecret(size));
   secret.size_ = size;
   return secret;
 }
 
 SecretBytes::SecretBytes(SecretBytes&& other) noexcept
-    : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
+    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 SecretBytes& SecretBytes::operator=(SecretBytes&& other) noexcept {
   if (this != &other) {
-    Wipe();
-    data_ = std::move(other.data_);
+    FreeSecret(data_, size_);
+    data_ = std::exchange(other.data_, nullptr);
     size_ = std::exchange(other.size_, 0);
   }
   return *this;
 }
 
-SecretBytes::~SecretBytes() { Wipe(); }
+SecretBytes::~SecretBytes() { FreeSecret(data_, size_); }
 
 SecretBytes SecretBytes::Clone() const { return SecretBytes(Reveal()); }
-
-void SecretBytes::Wipe() {
-  if (data_ != nullptr) WipeMemory(data_.get(), size_);
-}
 
 bool operator==(const SecretBytes& a, const SecretBytes& b) {
   return EqualInConstantTime(a.Reveal(), b.Reveal());
@@ -61,8 +56,6 @@ bool EqualInConstantTime(absl::string_view a, absl::string_view b) {
   for (; at < a.size(); ++at) compare(at, 1);
   return difference == 0;
 }
-
-void WipeMemory(void* data, size_t size) { OPENSSL_cleanse(data, size); }
 
 void PrintTo(const SecretBytes& secret, std::ostream* out) {
   *out << "[secret of " << secret.size() << " bytes]";

@@ -1,14 +1,14 @@
-// A byte string that must not leak: wiped before its memory is freed, compared in constant time,
-// moved but never copied by accident, and without any way to print it.
+// A byte string that must not leak: left out of core dumps, wiped before its memory is freed,
+// compared in constant time, moved but never copied by accident, and without any way to print it.
 
 #ifndef BATONSTORE_CRYPTO_SECRET_BYTES_H_
 #define BATONSTORE_CRYPTO_SECRET_BYTES_H_
 
 #include <cstddef>
 #include <iosfwd>
-#include <memory>
 
 #include "absl/strings/string_view.h"
+#include "batonstore/crypto/secret_memory.h"
 
 namespace batonstore {
 
@@ -34,9 +34,9 @@ class SecretBytes {
 
   // The one way to the bytes, named so that a reviewer can search for it. The view lives as long as
   // this object is neither moved from, assigned to nor destroyed.
-  absl::string_view Reveal() const { return absl::string_view(data_.get(), size_); }
+  absl::string_view Reveal() const { return absl::string_view(data_, size_); }
 
-  char* MutableData() { return data_.get(); }
+  char* MutableData() { return data_; }
   size_t size() const { return size_; }
   bool empty() const { return size_ == 0; }
 
@@ -44,17 +44,12 @@ class SecretBytes {
   friend bool operator==(const SecretBytes& a, const SecretBytes& b);
 
  private:
-  void Wipe();
-
-  std::unique_ptr<char[]> data_;
+  char* data_ = nullptr;  // secret memory
   size_t size_ = 0;
 };
 
 // True if both are the same bytes; the time taken depends on the lengths alone.
 bool EqualInConstantTime(absl::string_view a, absl::string_view b);
-
-// Overwrites `size` bytes in a way that the compiler may not leave out.
-void WipeMemory(void* data, size_t size);
 
 // Deleted, so that printing a secret does not compile.
 std::ostream& operator<<(std::ostream&, const SecretBytes&) = delete;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/string_view.h"
@@ -85,13 +86,14 @@ TEST(HmacSha256Test, ComputingLeavesTheKeyAsItWas) {
   EXPECT_EQ(hmac.Compute("one"), first);
 }
 
-TEST(HmacSha256Test, CopiesComputeTheSame) {
-  const HmacSha256 hmac(SecretBytes(Bytes(32)));
-  const HmacSha256 copy = hmac;
+TEST(HmacSha256Test, MovedOnesComputeTheSame) {
+  HmacSha256 hmac(SecretBytes(Bytes(32)));
+  const HmacSha256::Tag tag = hmac.Compute("message");
+  HmacSha256 moved = std::move(hmac);
+  EXPECT_EQ(moved.Compute("message"), tag);
   HmacSha256 assigned((SecretBytes(Bytes(31))));
-  assigned = hmac;
-  EXPECT_EQ(copy.Compute("message"), hmac.Compute("message"));
-  EXPECT_EQ(assigned.Compute("message"), hmac.Compute("message"));
+  assigned = std::move(moved);
+  EXPECT_EQ(assigned.Compute("message"), tag);
 }
 
 }  // namespace

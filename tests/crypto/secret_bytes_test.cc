@@ -1,63 +1,35 @@
 #include "batonstore/crypto/secret_bytes.h"
 
+#include <unistd.h>
+
 #include <algorithm>
-#include <cstdlib>
-#include <iterator>
-#include <new>
+#include <cstdint>
 #include <ostream>
 #include <string>
 #include <type_traits>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/string_view.h"
 #include "gtest/gtest.h"
-
-namespace {
-
-// What the memory at `watched` held at the moment it was freed.
-const void* watched = nullptr;
-char at_free[64];
-bool was_freed = false;
-
-void Inspect(void* memory) {
-  if (watched == nullptr || memory != watched) return;
-  std::copy_n(static_cast<const char*>(memory), std::size(at_free), at_free);
-  was_freed = true;
-  watched = nullptr;
-}
-
-}  // namespace
-
-// This program's own array allocator, which looks at what it is given back.
-void* operator new[](size_t size) {
-  void* const memory = std::malloc(size);
-  if (memory == nullptr) throw std::bad_alloc();
-  return memory;
-}
-void operator delete[](void* memory) noexcept {
-  Inspect(memory);
-  std::free(memory);
-}
-void operator delete[](void* memory, size_t) noexcept {
-  Inspect(memory);
-  std::free(memory);
-}
+#include "tests/support/process_memory.h"
 
 namespace batonstore {
 namespace {
 
-const std::string kText(std::size(at_free), 's');
-const std::string kZeros(std::size(at_free), '\0');
+using ::batonstore::testing::IsLeftOutOfCore;
+using ::batonstore::testing::ReadMemoryOf;
 
-// Runs `release`, which must free the bytes of `secret`, and returns what they were at that moment.
+const std::string kText(64, 's');
+
+// Runs `release`, which must free the bytes of `secret`, and returns what is there afterwards.
 template <typename Release>
-std::string BytesWhenFreed(const SecretBytes& secret, Release release) {
+std::string BytesOnceFreed(const SecretBytes& secret, Release release) {
   EXPECT_EQ(secret.Reveal(), kText);
-  was_freed = false;
-  watched = secret.Reveal().data();
+  const auto at = reinterpret_cast<uintptr_t>(secret.Reveal().data());
+  EXPECT_EQ(ReadMemoryOf(getpid(), at, kText.size()), kText);  // the probe sees it
   release();
-  EXPECT_TRUE(was_freed);
-  return std::string(std::begin(at_free), std::end(at_free));
+  return ReadMemoryOf(getpid(), at, kText.size());
 }
 
 TEST(SecretBytesTest, HoldsACopyOfItsBytes) {
@@ -130,40 +102,31 @@ TEST(SecretBytesTest, EveryBitCountsInAComparison) {
   }
 }
 
-TEST(SecretBytesTest, BytesAreZeroWhenDestructionFreesThem) {
+TEST(SecretBytesTest, BytesAreWipedByDestruction) {
   auto* const secret = new SecretBytes(kText);
-  EXPECT_EQ(BytesWhenFreed(*secret, [&] { delete secret; }), kZeros);
+  EXPECT_FALSE(absl::StrContains(BytesOnceFreed(*secret, [&] { delete secret; }), 's'));
 }
 
-TEST(SecretBytesTest, BytesAreZeroWhenAssignmentFreesThem) {
+TEST(SecretBytesTest, BytesAreWipedByAssignment) {
   SecretBytes secret(kText);
-  EXPECT_EQ(BytesWhenFreed(secret, [&] { secret = SecretBytes("another"); }), kZeros);
+  const auto assign = [&] { secret = SecretBytes("another"); };
+  EXPECT_FALSE(absl::StrContains(BytesOnceFreed(secret, assign), 's'));
 }
 
 TEST(SecretBytesTest, ACloneIsWipedOnItsOwn) {
   const SecretBytes secret(kText);
   auto* const clone = new SecretBytes(secret.Clone());
-  EXPECT_EQ(BytesWhenFreed(*clone, [&] { delete clone; }), kZeros);
+  EXPECT_FALSE(absl::StrContains(BytesOnceFreed(*clone, [&] { delete clone; }), 's'));
   EXPECT_EQ(secret.Reveal(), kText);
 }
 
-// The probe itself: it does see what is not wiped.
-TEST(SecretBytesTest, OrdinaryArraysAreFreedUnwiped) {
-  char* const plain = new char[kText.size()];
-  std::copy(kText.begin(), kText.end(), plain);
-  watched = plain;
-  was_freed = false;
-  delete[] plain;
-  ASSERT_TRUE(was_freed);
-  EXPECT_EQ(std::string(std::begin(at_free), std::end(at_free)), kText);
-}
-
-TEST(WipeMemoryTest, ZeroesExactlyTheBytesNamed) {
-  std::string text = "0123456789";
-  WipeMemory(text.data() + 2, 5);
-  EXPECT_EQ(text, std::string("01\0\0\0\0\0"
-                              "789",
-                              10));
+TEST(SecretBytesTest, BytesAreLeftOutOfCores) {
+  const SecretBytes of_text(kText);
+  const SecretBytes clone = of_text.Clone();
+  const SecretBytes large = SecretBytes::OfSize(100'000);
+  for (const SecretBytes* secret : {&of_text, &clone, &large}) {
+    EXPECT_TRUE(IsLeftOutOfCore(secret->Reveal().data()));
+  }
 }
 
 template <typename T>

@@ -81,6 +81,15 @@ bool ScopedAllocationFault::Struck() const {
 
 }  // namespace batonstore::testing
 
+// batonstore::AllocateSecret(size_t), by the name that the linker knows.
+extern "C" {
+void* __real__ZN10batonstore14AllocateSecretEm(size_t size);
+void* __wrap__ZN10batonstore14AllocateSecretEm(size_t size) {
+  if (batonstore::testing::MustFail()) throw std::bad_alloc();
+  return __real__ZN10batonstore14AllocateSecretEm(size);
+}
+}  // extern "C"
+
 // The library's other forms, but for the over-aligned ones, call these.
 void* operator new(size_t size) { return batonstore::testing::Allocate(size); }
 void* operator new[](size_t size) { return batonstore::testing::Allocate(size); }
@@ -90,7 +99,8 @@ void operator delete[](void* memory) noexcept { std::free(memory); }
 void operator delete[](void* memory, size_t) noexcept { std::free(memory); }
 
 #ifdef BATONSTORE_MALLOC_CAN_FAIL
-// Every library of the process calls these, since the program's own come first. `free` stays libc's.
+// Every library of the process calls these, since the program's own come first. `free` stays
+// libc's.
 extern "C" {
 
 void* malloc(size_t size) {

@@ -13,7 +13,7 @@
 namespace batonstore::testing {
 
 enum class Memory : uint8_t {
-  kNew,  // operator new, but for over-aligned allocations
+  kNew,  // operator new, but for over-aligned allocations, and memory for secrets
   kAny,  // and malloc, calloc and realloc of every library in the process
 };
 
