@@ -16,7 +16,8 @@ namespace batonstore {
 // How many characters `bytes` bytes are spelled with.
 constexpr size_t Base64UrlLength(size_t bytes) { return (bytes * 8 + 5) / 6; }
 
-// REQUIRES: out.size() == Base64UrlLength(bytes.size()).
+// In constant time: it depends on the length alone. REQUIRES: out.size() ==
+// Base64UrlLength(bytes.size()).
 void Base64UrlEncode(absl::Span<const uint8_t> bytes, absl::Span<char> out);
 
 // True, and `out` filled, if `text` is the spelling of exactly out.size() bytes. On false what
