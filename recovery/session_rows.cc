@@ -4,8 +4,10 @@
 #include <string>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
+#include "batonstore/crypto/secret_memory.h"
 #include "batonstore/store/number.h"
 #include "batonstore/store/session.h"
 
@@ -88,11 +90,13 @@ void SessionRows::PassRest() {
 template <typename Record>
 std::optional<Record> SessionRows::Open(Table table, TableRows& row,
                                         std::optional<Record> (*decode)(absl::string_view)) {
-  const absl::StatusOr<std::string> plaintext = keys_.OpenRow(table, row.key(), row.value());
+  absl::StatusOr<std::string> plaintext = keys_.OpenRow(table, row.key(), row.value());
   if (!plaintext.ok()) {
     row.Note("was changed or moved: its seal is broken");
     return std::nullopt;
   }
+  // It may hold a secret field, or a baton.
+  const absl::Cleanup wiping = [&] { WipeMemory(plaintext->data(), plaintext->size()); };
   std::optional<Record> record = decode(*plaintext);
   if (!record.has_value()) row.Note("does not parse");
   return record;

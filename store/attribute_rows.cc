@@ -5,6 +5,7 @@
 #include <variant>
 #include <vector>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -58,6 +59,13 @@ absl::Status PutHead(Transaction& transaction, const StoreKeys& keys, Alias alia
                      const AttributesHead& head) {
   return PutSealed(transaction, keys, Table::kAttributes, alias.ToKey(),
                    EncodeAttributesHead(head));
+}
+
+absl::Status PutValue(Transaction& transaction, const StoreKeys& keys, absl::string_view key,
+                      const Value& value) {
+  std::string plaintext = EncodeValue(value);
+  const absl::Cleanup wiping = [&] { WipeMemory(plaintext.data(), plaintext.size()); };
+  return PutSealed(transaction, keys, Table::kAttributes, key, plaintext);
 }
 
 // The session's rows as they lie, head first.
@@ -210,8 +218,7 @@ absl::StatusOr<uint64_t> ReplaceFields(Transaction& transaction, const StoreKeys
         transaction.Delete(Table::kAttributes, FieldKey(alias, field)).status());
   }
   for (const auto& [field, value] : changed) {
-    BATONSTORE_RETURN_IF_ERROR(PutSealed(transaction, keys, Table::kAttributes,
-                                         FieldKey(alias, field), EncodeValue(value)));
+    BATONSTORE_RETURN_IF_ERROR(PutValue(transaction, keys, FieldKey(alias, field), value));
   }
   BATONSTORE_RETURN_IF_ERROR(PutHead(transaction, keys, alias, head));
   return head.version;
@@ -241,10 +248,9 @@ absl::StatusOr<uint64_t> ApplyChanges(Transaction& transaction, const StoreKeys&
   BATONSTORE_RETURN_IF_ERROR(CheckTotals(head.fields, head.bytes));
   for (const auto& [field, after] : results) {
     const std::string key = FieldKey(alias, field);
-    BATONSTORE_RETURN_IF_ERROR(
-        after.has_value()
-            ? PutSealed(transaction, keys, Table::kAttributes, key, EncodeValue(*after))
-            : transaction.Delete(Table::kAttributes, key).status());
+    BATONSTORE_RETURN_IF_ERROR(after.has_value()
+                                   ? PutValue(transaction, keys, key, *after)
+                                   : transaction.Delete(Table::kAttributes, key).status());
   }
   ++head.version;
   BATONSTORE_RETURN_IF_ERROR(PutHead(transaction, keys, alias, head));
@@ -254,10 +260,11 @@ absl::StatusOr<uint64_t> ApplyChanges(Transaction& transaction, const StoreKeys&
 absl::Status MoveAttributes(Transaction& transaction, const StoreKeys& keys, Alias from, Alias to) {
   BATONSTORE_ASSIGN_OR_RETURN(const std::vector<Row> rows, Collect(transaction, from));
   for (const Row& row : rows) {
-    BATONSTORE_ASSIGN_OR_RETURN(const std::string plaintext,
-                                keys.OpenRow(Table::kAttributes, row.key, row.value));
+    BATONSTORE_ASSIGN_OR_RETURN(const SecretBytes plaintext,
+                                keys.OpenSecretRow(Table::kAttributes, row.key, row.value));
     const std::string key = FieldKey(to, absl::string_view(row.key).substr(from.ToKey().size()));
-    BATONSTORE_RETURN_IF_ERROR(PutSealed(transaction, keys, Table::kAttributes, key, plaintext));
+    BATONSTORE_RETURN_IF_ERROR(
+        PutSealed(transaction, keys, Table::kAttributes, key, plaintext.Reveal()));
     BATONSTORE_RETURN_IF_ERROR(transaction.Delete(Table::kAttributes, row.key).status());
   }
   return absl::OkStatus();

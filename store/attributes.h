@@ -15,6 +15,8 @@
 #include <utility>
 #include <variant>
 
+#include "batonstore/crypto/secret_memory.h"
+
 namespace batonstore {
 
 // Limits. What is over one is refused with INVALID and changes nothing.
@@ -25,7 +27,8 @@ inline constexpr size_t kMaxFields = 4096;                       // of a session
 
 // The value of a field. All values are sealed on the disk. A secret one is, beyond that, given out
 // by SessionStore::Secret alone: where others are read, it is withheld. A field that is secret
-// stays so, whatever is written to it, until it is removed.
+// stays so, whatever is written to it, until it is removed. In memory a secret one is wiped when it
+// is gone; what the caller made it of is the caller's to wipe.
 class Value {
  public:
   Value() = default;
@@ -33,6 +36,17 @@ class Value {
   Value(const char* text) : bytes_(text) {}               // NOLINT
 
   static Value Secret(std::string bytes) { return Value(Kind::kSecret, std::move(bytes)); }
+
+  Value(const Value&) = default;
+  Value(Value&&) = default;
+  Value& operator=(Value other) noexcept {
+    std::swap(kind_, other.kind_);
+    bytes_.swap(other.bytes_);
+    return *this;
+  }
+  ~Value() {
+    if (kind_ == Kind::kSecret) Wipe();
+  }
 
   // A secret as Load gives it: there, but without its bytes. Saved back, it stays as it is.
   static Value Withheld() { return Value(Kind::kWithheld, ""); }
@@ -46,6 +60,12 @@ class Value {
  private:
   enum class Kind : uint8_t { kPlain, kSecret, kWithheld };
   Value(Kind kind, std::string bytes) : kind_(kind), bytes_(std::move(bytes)) {}
+
+  // Also what is left of a longer one, or of one that was moved out of the string itself.
+  void Wipe() {
+    bytes_.resize(bytes_.capacity());
+    WipeMemory(bytes_.data(), bytes_.size());
+  }
 
   Kind kind_ = Kind::kPlain;
   std::string bytes_;

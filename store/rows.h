@@ -9,10 +9,12 @@
 #include <string>
 #include <utility>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "batonstore/crypto/secret_memory.h"
 #include "batonstore/store/codec.h"
 #include "batonstore/store/engine.h"
 #include "batonstore/store/store_keys.h"
@@ -62,6 +64,8 @@ absl::StatusOr<Record> OpenSealed(const StoreKeys& keys, Table table, absl::stri
                                   std::optional<Record> (*decode)(absl::string_view)) {
   absl::StatusOr<std::string> plaintext = keys.OpenRow(table, key, value);
   if (!plaintext.ok()) return plaintext.status();
+  // It may hold a secret field, or a baton.
+  const absl::Cleanup wiping = [&] { WipeMemory(plaintext->data(), plaintext->size()); };
   std::optional<Record> record = decode(*plaintext);
   if (!record.has_value()) return CorruptRow(table, key);
   return *std::move(record);

@@ -6,7 +6,7 @@
 #include <optional>
 #include <utility>
 
-#include "batonstore/crypto/secret_bytes.h"
+#include "batonstore/crypto/secret_memory.h"
 #include "batonstore/store/stream_refusals.h"
 #include "batonstore/store/stream_registry.h"
 

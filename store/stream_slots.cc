@@ -15,6 +15,7 @@ constexpr size_t kBytes = StreamSlot::kMaxSlots * sizeof(StreamSlot);
 StreamSlots::~StreamSlots() {
   if (leaked_) return;
   for (uint32_t i = 0; i < size(); ++i) slots_[i].~StreamSlot();
+  madvise(slots_, kBytes, MADV_DODUMP);
   ::operator delete(slots_, std::align_val_t(kHugePage));
 }
 
@@ -35,6 +36,8 @@ void StreamSlots::Allocate() {
   // Few streams are to cost little, and the processor remembers where the first 512 small pages
   // are. This is advice: it may come to nothing.
   madvise(static_cast<char*>(bytes) + kHugePage, kBytes - kHugePage, MADV_HUGEPAGE);
+  // The batons in it are good for as long as this process lives.
+  madvise(bytes, kBytes, MADV_DONTDUMP);
   slots_ = static_cast<StreamSlot*>(bytes);
 }
 

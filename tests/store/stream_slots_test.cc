@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "gtest/gtest.h"
+#include "tests/support/process_memory.h"
 
 namespace batonstore {
 namespace {
@@ -24,6 +25,16 @@ TEST(StreamSlotsTest, SlotsNeverMoveAndAreFoundByNumber) {
     EXPECT_EQ(all[i]->state, SlotState::kFree);
     EXPECT_EQ(StreamSlot::IndexOf(all[i]->id), i);
     EXPECT_NE(all[i]->id, 0u);
+  }
+}
+
+// A baton is good for as long as the process lives, so a core that was made of it must have none.
+TEST(StreamSlotsTest, SlotsAreLeftOutOfCores) {
+  StreamSlots slots;
+  for (int i = 0; i < 20'000; ++i) {
+    if (const StreamSlot& slot = slots.Grow(); i % 1000 == 0) {
+      EXPECT_TRUE(testing::IsLeftOutOfCore(&slot)) << i;
+    }
   }
 }
 
