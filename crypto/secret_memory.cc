@@ -104,6 +104,10 @@ constinit Blocks blocks;
   return error;
 }();
 
+// Binds what WipeStack() calls. When the loader does so at the first use, it saves the registers on
+// the stack, deeper than WipeStack() reaches, and they may hold a part of a key.
+[[maybe_unused]] const bool bound = (WipeStack(), true);
+
 size_t BlockSize(size_t size) { return std::bit_ceil(std::max(size, kSmallest)); }
 
 }  // namespace

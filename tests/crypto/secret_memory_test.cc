@@ -142,26 +142,6 @@ TEST(SecretMemoryTest, ThreadsShareItAndForkedChildrenGoOnWithTheirOwn) {
   EXPECT_EQ(status, 0) << "of a child";
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-// Leaves `size` bytes on the stack, and says where.
-__attribute__((noinline)) uintptr_t LeaveOnStack(size_t size) {
-  volatile char left[4096];
-  for (size_t i = 0; i < size; ++i) left[i] = 's';
-  return reinterpret_cast<uintptr_t>(&left[0]);
-}
-
-TEST(WipeStackTest, OverwritesWhatFunctionsHaveLeft) {
-  constexpr size_t kSize = 4096;
-  const std::string left(kSize, 's');
-  const uintptr_t first = LeaveOnStack(kSize);
-  // A part of it: the calls that look have overwritten some.
-  EXPECT_TRUE(absl::StrContains(ReadMemoryOf(getpid(), first, kSize), left.substr(0, 64)));
-  const uintptr_t second = LeaveOnStack(kSize);
-  WipeStack();
-  EXPECT_FALSE(absl::StrContains(ReadMemoryOf(getpid(), second, kSize), left.substr(0, 64)));
-}
-#endif
-
 TEST(WipeMemoryTest, ZeroesExactlyTheBytesNamed) {
   std::string text = "0123456789";
   WipeMemory(text.data() + 2, 5);
