@@ -4,6 +4,8 @@
 #ifndef BATONSTORE_TESTS_RECOVERY_CORE_DUMP_MARKS_H_
 #define BATONSTORE_TESTS_RECOVERY_CORE_DUMP_MARKS_H_
 
+#include <cstddef>
+#include <random>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -13,10 +15,19 @@
 namespace batonstore::testing {
 
 inline constexpr char kReadField[] = "read";        // a secret that the subject reads
-inline constexpr char kWrittenField[] = "written";  // one that it writes: SecretWrittenFor
+inline constexpr char kWrittenField[] = "written";  // one that it writes
 
-inline std::string SecretWrittenFor(const Session& session) {
-  return Sha256(absl::StrCat("written for ", session.public_key));
+// Large, so that not all memory of a copy is soon used again.
+inline constexpr size_t kSecretSize = 40'000;
+
+// Made in one piece of memory, and in no other.
+inline std::string SecretFor(const Session& session, const char* field) {
+  const std::string seed = Sha256(absl::StrCat(field, session.public_key));
+  std::seed_seq sequence(seed.begin(), seed.end());
+  std::minstd_rand random(sequence);
+  std::string secret(kSecretSize, '\0');
+  for (char& byte : secret) byte = static_cast<char>(random() >> 8);
+  return secret;
 }
 
 // No secret: what must be found.

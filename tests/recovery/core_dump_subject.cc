@@ -57,14 +57,14 @@ void UsePrivateKey(SessionStore& sessions, const Session& session) {
 
 void UseSecrets(SessionStore& sessions, const Session& session) {
   Check(sessions.Secret(session.alias, kReadField).status());
-  Check(sessions.Load(session.alias).status());
   Check(sessions
             .Merge(session.alias,
-                   {{kWrittenField, Change::Set(Value::Secret(SecretWrittenFor(session)))}})
+                   {{kWrittenField, Change::Set(Value::Secret(SecretFor(session, kWrittenField)))}})
             .status());
   Check(sessions.Merge(session.alias, {{"plain", Change::Add(1)}}).status());
   UsePrivateKey(sessions, session);
   UsePrivateKey(sessions, ValueOf(sessions.ReserveAndCreate(LastingSpec())));
+  Check(sessions.Load(session.alias).status());  // last, or what it leaves would be used again
 }
 
 void ServeATurn(SessionStore& sessions, const Session& session) {

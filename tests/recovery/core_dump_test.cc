@@ -54,13 +54,15 @@ using ::batonstore::testing::Conversation;
 using ::batonstore::testing::EditRows;
 using ::batonstore::testing::IsOk;
 using ::batonstore::testing::kReadField;
+using ::batonstore::testing::kSecretSize;
+using ::batonstore::testing::kWrittenField;
 using ::batonstore::testing::LastingSpec;
 using ::batonstore::testing::MarkOf;
 using ::batonstore::testing::MemoryOf;
 using ::batonstore::testing::MemoryRegion;
 using ::batonstore::testing::ReadMemoryOf;
 using ::batonstore::testing::Runfile;
-using ::batonstore::testing::SecretWrittenFor;
+using ::batonstore::testing::SecretFor;
 using ::batonstore::testing::TempDir;
 using ::testing::UnorderedElementsAreArray;
 
@@ -162,13 +164,16 @@ class CoreDumpTest : public ::testing::Test {
     ASSERT_OK_AND_ASSIGN(const std::unique_ptr<Store> store, Open({.directory = directory_}));
     SessionStore& sessions = store->sessions();
     ASSERT_OK_AND_ASSIGN(const Session session, sessions.ReserveAndCreate(LastingSpec()));
-    const std::string read = Sha256("read by " + session.public_key);
+    const std::string read = SecretFor(session, kReadField);
     ASSERT_THAT(sessions.Merge(session.alias, {{kReadField, Change::Set(Value::Secret(read))}}),
                 IsOk());
     ASSERT_OK_AND_ASSIGN(const SecretBytes private_key, sessions.PrivateKey(session.alias));
-    past_ = {Key("secret that was read", read),
-             Key("secret that was written", SecretWrittenFor(session)),
-             Key("private key", private_key.Reveal())};
+    past_ = {Key("private key", private_key.Reveal())};
+    for (size_t at = 1000; at < kSecretSize; at += 4000) {
+      const std::string written = SecretFor(session, kWrittenField);
+      past_.push_back({absl::StrCat("secret that was read, at ", at), read.substr(at, 24)});
+      past_.push_back({absl::StrCat("secret that was written, at ", at), written.substr(at, 24)});
+    }
     public_ = {{"mark", MarkOf(session)}};
   }
 
