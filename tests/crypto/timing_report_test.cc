@@ -4,7 +4,7 @@
 //
 //   ./bazelw run -c opt //tests/crypto:timing_report_test
 //
-// Two wrong ones should take the same; the right one is answered by other means, with its claims.
+// All three should take the same.
 
 #include <algorithm>
 #include <array>
