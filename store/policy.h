@@ -7,6 +7,7 @@
 #include <cstdint>
 
 #include "absl/time/time.h"
+#include "batonstore/store/refusals.h"
 
 namespace batonstore {
 
@@ -70,6 +71,8 @@ struct Policy {
   TurnRules turns = {};
 
   IndexRules indexes = {};
+
+  RefusalRules refusals = {};
 };
 
 }  // namespace batonstore

@@ -58,6 +58,7 @@ SessionStore::SessionStore(Recovered recovered, KeyPairSource& key_pairs, const 
           *recovered_.engine, [this](Transaction& transaction) { return EndOfBatch(transaction); },
           &index_merge_)),
       events_(*committer_, engine_, keys_),
+      refusals_(policy.refusals),
       keyring_(recovered_.keyring.get()),
       key_encryption_key_(std::move(recovered_.key_encryption_key)),
       data_keys_(std::move(*recovered_.data_keys)) {}

@@ -38,6 +38,7 @@
 #include "batonstore/store/key_pair_stock.h"
 #include "batonstore/store/policy.h"
 #include "batonstore/store/recovered.h"
+#include "batonstore/store/refusals.h"
 #include "batonstore/store/reseal.h"
 #include "batonstore/store/session_reader.h"
 #include "batonstore/store/session_turn.h"
@@ -242,6 +243,10 @@ class SessionStore : public SessionReader, private StreamHost {
                                  absl::string_view database, absl::string_view principal,
                                  CutOff cut_off = CutOff::kRunAgain);
 
+  // How often Verify, Resume and the streams have refused a baton, by who presented it. Counting
+  // writes no row and changes no answer. A store that is CLOSED or POISONED counts nothing more.
+  const Refusals& refusals() const { return refusals_; }
+
   // ---- The store's keys; docs/architecture.md, "Keys" ----
 
   // Signing keys. After a rotation new batons come from the new key and old ones verify until their
@@ -317,6 +322,11 @@ class SessionStore : public SessionReader, private StreamHost {
 
   absl::StatusOr<BatonClaims> ClaimsOf(absl::string_view baton) const;
   std::string Mint(Alias alias, uint64_t generation) const;
+  absl::StatusOr<Session> Check(absl::string_view baton, absl::string_view database,
+                                absl::string_view principal);
+  absl::StatusOr<Resumed> TakeTurn(absl::string_view baton, absl::string_view digest,
+                                   absl::string_view database, absl::string_view principal,
+                                   CutOff cut_off);
   absl::StatusOr<Judged> JudgeNow(const Presented& presented) const;
   absl::StatusOr<Judged> BeginIfCurrent(const Presented& presented);
   friend class SessionTurn;
@@ -343,6 +353,8 @@ class SessionStore : public SessionReader, private StreamHost {
   uint64_t Epoch() const override { return recovered_.epoch; }
   const Keyring& Ring() const override { return *keyring_.load(std::memory_order_acquire); }
   absl::Status Usable() const override { return engine_.Usable(); }
+  void NoteRefusal(const absl::Status& answer,
+                   const PresentedBaton& presented) const noexcept override;
 
   // Constant after construction.
   Recovered recovered_;
@@ -353,6 +365,7 @@ class SessionStore : public SessionReader, private StreamHost {
   std::unique_ptr<GroupCommitter> committer_;
   EventLog events_;
   BusySessions busy_;
+  mutable Refusals refusals_;  // also of the streams, which have a const host
 
   Mutex close_mu_;  // held while closing, so that whoever closes second finds it done
 

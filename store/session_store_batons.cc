@@ -78,8 +78,23 @@ absl::StatusOr<std::string> SessionStore::Issue(Alias alias) const {
   return Mint(alias, turn.generation);
 }
 
+// A store that cannot be used counts nothing: a forked child's lock may be held for ever.
+void SessionStore::NoteRefusal(const absl::Status& answer,
+                               const PresentedBaton& presented) const noexcept {
+  if (engine_.Usable().ok()) refusals_.Note(answer, presented, time_.Now());
+}
+
 absl::StatusOr<Session> SessionStore::Verify(absl::string_view baton, absl::string_view database,
-                                             absl::string_view principal) try {
+                                             absl::string_view principal) {
+  absl::StatusOr<Session> session = Check(baton, database, principal);
+  if (!session.ok()) {
+    NoteRefusal(session.status(), {BatonKind::kSession, baton, database, principal});
+  }
+  return session;
+}
+
+absl::StatusOr<Session> SessionStore::Check(absl::string_view baton, absl::string_view database,
+                                            absl::string_view principal) try {
   BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims, ClaimsOf(baton));
   const Presented presented = PresentedBy(claims, /*digest=*/"", database, principal);
   BATONSTORE_ASSIGN_OR_RETURN(Judged judged, JudgeNow(presented));
@@ -94,7 +109,17 @@ absl::StatusOr<Session> SessionStore::Verify(absl::string_view baton, absl::stri
 
 absl::StatusOr<Resumed> SessionStore::Resume(absl::string_view baton, absl::string_view digest,
                                              absl::string_view database,
-                                             absl::string_view principal, CutOff cut_off) try {
+                                             absl::string_view principal, CutOff cut_off) {
+  absl::StatusOr<Resumed> resumed = TakeTurn(baton, digest, database, principal, cut_off);
+  if (!resumed.ok()) {
+    NoteRefusal(resumed.status(), {BatonKind::kSession, baton, database, principal});
+  }
+  return resumed;
+}
+
+absl::StatusOr<Resumed> SessionStore::TakeTurn(absl::string_view baton, absl::string_view digest,
+                                               absl::string_view database,
+                                               absl::string_view principal, CutOff cut_off) try {
   BATONSTORE_RETURN_IF_ERROR(CheckDigest(digest));
   BATONSTORE_ASSIGN_OR_RETURN(const BatonClaims claims, ClaimsOf(baton));
   const Presented presented = PresentedBy(claims, digest, database, principal);

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "batonstore/crypto/keyring.h"
+#include "batonstore/store/refusals.h"
 
 namespace batonstore {
 
@@ -23,6 +24,10 @@ class StreamHost {
 
   // OK, or why the streams are lost: POISONED or CLOSED. Takes no lock and no memory.
   virtual absl::Status Usable() const = 0;
+
+  // Counts the refusal of a baton (refusals.h). Called with no lock held.
+  virtual void NoteRefusal(const absl::Status& answer,
+                           const PresentedBaton& presented) const noexcept = 0;
 };
 
 }  // namespace batonstore

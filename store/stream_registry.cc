@@ -170,6 +170,16 @@ absl::StatusOr<StreamSlot*> StreamRegistry::TakeSlot() {
 absl::StatusOr<StreamTurn> StreamRegistry::Resume(absl::string_view baton,
                                                   absl::string_view database,
                                                   absl::string_view principal) {
+  absl::StatusOr<StreamTurn> turn = TakeTurn(baton, database, principal);
+  if (!turn.ok()) {
+    host_.NoteRefusal(turn.status(), {BatonKind::kStream, baton, database, principal});
+  }
+  return turn;
+}
+
+absl::StatusOr<StreamTurn> StreamRegistry::TakeTurn(absl::string_view baton,
+                                                    absl::string_view database,
+                                                    absl::string_view principal) {
   const std::optional<BatonAddress> address = ReadBatonAddress(baton);
   StreamSlot* const slot =
       address.has_value() ? slots_.Find(StreamSlot::IndexOf(address->id)) : nullptr;

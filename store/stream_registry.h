@@ -124,7 +124,8 @@ class StreamRegistry {
   //   REPLAYED  a baton of an earlier turn
   //   BUSY      another turn is under way: retry
   //   POISONED, CLOSED  the store's own; before all others
-  // To a client, answer with WireStatus() of what comes back. Never allocates.
+  // To a client, answer with WireStatus() of what comes back. A refusal is counted for who
+  // presented the baton (refusals.h), which is all that may allocate here.
   absl::StatusOr<StreamTurn> Resume(absl::string_view baton, absl::string_view database,
                                     absl::string_view principal);
 
@@ -162,6 +163,8 @@ class StreamRegistry {
   absl::StatusOr<StreamSlot*> TakeSlot() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_);
   void Vacate(StreamSlot& slot);
 
+  absl::StatusOr<StreamTurn> TakeTurn(absl::string_view baton, absl::string_view database,
+                                      absl::string_view principal);
   absl::StatusOr<StreamTurn> ResumeUnexpected(absl::string_view baton, absl::string_view database,
                                               absl::string_view principal, absl::Duration now);
   absl::StatusOr<StreamTurn> Take(StreamSlot& slot, absl::string_view database,

@@ -25,6 +25,7 @@
 #include "batonstore/recovery/restore.h"
 #include "batonstore/store/attributes.h"
 #include "batonstore/store/event_observer.h"
+#include "batonstore/store/refusals.h"
 #include "batonstore/store/session_store.h"
 #include "batonstore/store/stream_registry.h"
 #include "gtest/gtest.h"
@@ -361,6 +362,37 @@ TEST_F(GuideTest, Turns) {
   EXPECT_EQ(sessions.Load(alias)->fields["orders"], "1");
   EXPECT_THAT(Serve(sessions, baton, "pears").status, HasVerdict(Verdict::kReused));
   EXPECT_THAT(Serve(sessions, again.next_baton, "pears").status, IsOk());
+}
+
+std::vector<std::string> warned;
+void Warn(absl::string_view principal) { warned.emplace_back(principal); }
+
+TEST_F(GuideTest, WatchingRefusals) {
+  const std::string directory = dir_ / "watched";
+  absl::StatusOr<std::unique_ptr<recovery::Store>> store =
+      recovery::Open({.directory = directory,
+                      .policy = {.refusals = {.on_refusal = [](const BatonRefusal& refusal) {
+                                   if (refusal.verdict == Verdict::kReused)
+                                     Warn(refusal.principal);  // has been copied
+                                 }}}});
+  ASSERT_THAT(store, IsOk());
+  SessionStore& sessions = (*store)->sessions();
+  const absl::StatusOr<Session> session = sessions.ReserveAndCreate(
+      {.principal = "alice", .database = "accounts", .expires_at = absl::InfiniteFuture()});
+  ASSERT_THAT(session, IsOk());
+  const std::string baton = *sessions.Issue(session->alias);
+  EXPECT_THAT(Serve(sessions, baton, "apples").status, IsOk());
+  EXPECT_THAT(Serve(sessions, baton, "pears").status, HasVerdict(Verdict::kReused));
+  EXPECT_EQ(warned, std::vector<std::string>{"alice"});
+  for (int i = 0; i <= 1000; ++i) {
+    EXPECT_THAT(sessions.Verify("no baton", "accounts", "mallory"), HasVerdict(Verdict::kForged));
+    EXPECT_THAT((*store)->streams().Resume("no baton", "accounts", "mallory"),
+                HasVerdict(Verdict::kForged));
+  }
+  for (const PrincipalRefusals& worst : sessions.refusals().Top(10)) {
+    if (worst.counts.Of(Verdict::kForged) > 1000) Warn(worst.principal);
+  }
+  EXPECT_EQ(warned, (std::vector<std::string>{"alice", "mallory"}));
 }
 
 TEST_F(GuideTest, TurnsThatRevokeOnReplay) {

@@ -41,6 +41,7 @@ class FakeStreamHost final : public StreamHost {
     const int why = why_;
     return why == 0 ? absl::OkStatus() : Refuse(static_cast<Verdict>(why), "the test says so");
   }
+  void NoteRefusal(const absl::Status&, const PresentedBaton&) const noexcept override {}
 
   void SetRing(Keyring ring) { rings_.push_back(std::make_unique<Keyring>(std::move(ring))); }
   void Break(Verdict why) { why_ = static_cast<int>(why); }
