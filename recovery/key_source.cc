@@ -6,9 +6,11 @@
 #include <cstdint>
 #include <memory>
 
+#include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/crypto/secret_memory.h"
 #include "batonstore/store/store_keys.h"
 
 namespace batonstore::recovery {
@@ -25,6 +27,7 @@ absl::StatusOr<SecretBytes> Derive(const SecretBytes& passphrase, absl::string_v
                                                   " bytes; this one has ", passphrase.size()));
   }
   SecretBytes key = SecretBytes::OfSize(kKeyEncryptionKeyBytes);
+  const absl::Cleanup wiping = [] { WipeStack(); };  // BoringSSL computes on copies there
   if (EVP_PBE_scrypt(passphrase.Reveal().data(), passphrase.size(),
                      reinterpret_cast<const uint8_t*>(store_id.data()), store_id.size(), kCost,
                      kBlockSize, kParallel, kMostMemory,

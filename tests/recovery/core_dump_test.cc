@@ -31,6 +31,7 @@
 #include "batonstore/crypto/keyring.h"
 #include "batonstore/recovery/key_file.h"
 #include "batonstore/recovery/open.h"
+#include "batonstore/store/data_keys.h"
 #include "batonstore/store/rows.h"
 #include "batonstore/store/schema.h"
 #include "batonstore/store/store_keys.h"
@@ -185,21 +186,26 @@ class CoreDumpTest : public ::testing::Test {
       const auto open = [&](absl::string_view name) {
         return *OpenUnderKeyEncryptionKey(key_encryption_key, store_id, name, *GetMeta(rows, name));
       };
-      NoteKeys(key_encryption_key, store_id, open(meta::kDataKey));
+      NoteKeys(key_encryption_key, store_id, *DataKeys::Parse(open(meta::kDataKeys).Reveal()));
       NoteSigningKey(open(meta::kKeyring), *GetMeta(rows, meta::kIncarnation));
     });
   }
 
   void NoteKeys(const SecretBytes& key_encryption_key, absl::string_view store_id,
-                const SecretBytes& data_key) {
-    in_use_.push_back(Key("key-encryption key", key_encryption_key.Reveal()));  // seals the ring
-    past_.push_back(Key("data key", data_key.Reveal()));
-    for (const char* use : {"rows", "private keys", "principals"}) {
-      const size_t size = use == std::string("principals") ? KeyedHash::kKeySize : Sealer::kKeySize;
-      const SecretBytes derived =
-          DeriveKey(data_key, store_id, absl::StrCat("batonstore/1 ", use), size);
-      in_use_.push_back(Key(absl::StrCat("key of ", use), derived.Reveal()));
-    }
+                const DataKeys& keys) {
+    // They seal the others, and will be sealed again when one of them is replaced.
+    in_use_.push_back(Key("key-encryption key", key_encryption_key.Reveal()));
+    in_use_.push_back(Key("data key", keys.current().secret.Reveal()));
+    in_use_.push_back(Key("index key", keys.index_key().Reveal()));
+    NoteDerived(keys.current().secret, store_id, "rows", Sealer::kKeySize);
+    NoteDerived(keys.current().secret, store_id, "private keys", Sealer::kKeySize);
+    NoteDerived(keys.index_key(), store_id, "principals", KeyedHash::kKeySize);
+  }
+
+  void NoteDerived(const SecretBytes& key, absl::string_view store_id, absl::string_view use,
+                   size_t size) {
+    const SecretBytes derived = DeriveKey(key, store_id, absl::StrCat("batonstore/1 ", use), size);
+    in_use_.push_back(Key(absl::StrCat("key of ", use), derived.Reveal()));
   }
 
   void NoteSigningKey(const SecretBytes& keyring, absl::string_view incarnation) {
