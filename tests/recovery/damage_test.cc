@@ -59,6 +59,7 @@ using ::batonstore::testing::ReadFileRowsBefore;
 using ::batonstore::testing::ReadPages;
 using ::batonstore::testing::RootRow;
 using ::batonstore::testing::TempDir;
+using ::batonstore::testing::WithoutHints;
 using ::batonstore::testing::WriteFile;
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -146,19 +147,6 @@ class DamageTest : public ::testing::Test {
                 verdict == Verdict::kWrongFormat)
         << report.status();
     return Outcome::kReported;
-  }
-
-  // Without what a row says that need not be so: where the search for a population's oldest session
-  // begins, which may be anywhere before that one. Verification reports what is behind it.
-  static FileRows WithoutHints(const FileRows& rows) {
-    FileRows without = rows;
-    for (auto& [row, value] : without) {
-      const bool is_population =
-          row.second.size() == sizeof(uint64_t) &&
-          (row.first == Table::kPrincipals || row.first == Table::kDatabases);
-      if (is_population) value.resize(sizeof(uint64_t));
-    }
-    return without;
   }
 
   // A row that is there in one of them, and not the same in the other.

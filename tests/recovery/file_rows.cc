@@ -1,5 +1,7 @@
 #include "tests/recovery/file_rows.h"
 
+#include <cstdint>
+
 #include "batonstore/recovery/finding.h"
 #include "batonstore/recovery/lmdb_layout.h"
 #include "batonstore/recovery/page_file.h"
@@ -33,6 +35,14 @@ std::optional<FileRows> ReadFileRows(const std::string& path) {
   if (!file.ok()) return std::nullopt;
   const auto last = (*file)->ReadLastMeta();
   return last.ok() ? RowsOf(**file, *last) : std::nullopt;
+}
+
+FileRows WithoutHints(FileRows rows) {
+  for (auto& [row, value] : rows) {
+    const bool is_population = row.second.size() == sizeof(uint64_t) && CountsLive(row.first);
+    if (is_population) value.resize(sizeof(uint64_t));
+  }
+  return rows;
 }
 
 std::optional<IndexMark> ReadFileMark(const std::string& path) {

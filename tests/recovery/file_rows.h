@@ -19,6 +19,10 @@ using FileRows = std::map<std::pair<Table, std::string>, std::string>;
 // Nothing if the file cannot be read. REQUIRES: nobody writes it.
 std::optional<FileRows> ReadFileRows(const std::string& path);
 
+// Without what a row says that need not be so: where the search for a population's oldest session
+// begins, which may be anywhere before that one. Verification reports what is behind it.
+FileRows WithoutHints(FileRows rows);
+
 // How far the indexes are merged. Nothing where there is no store. REQUIRES: nobody writes it.
 std::optional<IndexMark> ReadFileMark(const std::string& path);
 
