@@ -35,6 +35,12 @@ absl::Status CheckFormat(Snapshot& snapshot) {
                    format > kFormatVersion ? "; use a newer batonstore" : ""));
 }
 
+absl::StatusOr<std::string> GetBytes(Snapshot& snapshot, absl::string_view name, size_t size) {
+  BATONSTORE_ASSIGN_OR_RETURN(std::string bytes, GetMeta(snapshot, name));
+  if (bytes.size() != size) return CorruptRow(Table::kMeta, name);
+  return bytes;
+}
+
 absl::StatusOr<SecretBytes> OpenSecret(Snapshot& snapshot, const SecretBytes& key_encryption_key,
                                        absl::string_view store_id, absl::string_view name) {
   BATONSTORE_ASSIGN_OR_RETURN(const std::string sealed, GetMeta(snapshot, name));
@@ -135,8 +141,9 @@ absl::StatusOr<Identity> ReadIdentity(Snapshot& snapshot, const KeySource& key_s
                                       RandomSource& random) {
   BATONSTORE_RETURN_IF_ERROR(CheckFormat(snapshot));
   Identity identity;
-  BATONSTORE_ASSIGN_OR_RETURN(identity.store_id, GetMeta(snapshot, meta::kStoreId));
-  BATONSTORE_ASSIGN_OR_RETURN(identity.incarnation, GetMeta(snapshot, meta::kIncarnation));
+  BATONSTORE_ASSIGN_OR_RETURN(identity.store_id, GetBytes(snapshot, meta::kStoreId, kStoreIdBytes));
+  BATONSTORE_ASSIGN_OR_RETURN(identity.incarnation,
+                              GetBytes(snapshot, meta::kIncarnation, kIncarnationBytes));
   BATONSTORE_ASSIGN_OR_RETURN(identity.epoch, GetMetaNumber(snapshot, meta::kEpoch));
   BATONSTORE_ASSIGN_OR_RETURN(identity.closed_epoch, GetMetaNumber(snapshot, meta::kClosed));
   BATONSTORE_ASSIGN_OR_RETURN(const uint64_t time, GetMetaNumber(snapshot, meta::kTime));

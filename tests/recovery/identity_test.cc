@@ -138,6 +138,17 @@ TEST(IdentityTest, EveryMissingRowIsCorrupt) {
   }
 }
 
+// A keyring holds no incarnation of more than 255 bytes: to rotate its key ended the process.
+TEST(IdentityTest, AnIdOrAnIncarnationOfAnotherLengthIsCorrupt) {
+  for (const absl::string_view name : {meta::kStoreId, meta::kIncarnation}) {
+    for (const size_t size : {size_t{0}, size_t{15}, size_t{17}, size_t{256}}) {
+      MemoryEngine::Rows rows = NewRows();
+      MetaRow(rows, name) = std::string(size, 'i');
+      EXPECT_THAT(Read(rows), HasVerdict(Verdict::kCorrupt)) << name << " of " << size;
+    }
+  }
+}
+
 TEST(IdentityTest, ANumberOfAnotherLengthIsCorrupt) {
   for (const absl::string_view name : {meta::kEpoch, meta::kClosed, meta::kTime}) {
     MemoryEngine::Rows rows = NewRows();

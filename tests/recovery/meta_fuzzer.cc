@@ -132,7 +132,7 @@ class Subject {
     NoteEnded();
   }
 
-  // Whether it came as far as to the seals.
+  // Whether it was taken for a store, sound or not.
   bool Try(absl::string_view name, uint8_t marks, absl::string_view bytes) const {
     const Value value = ValueFrom(name, marks, bytes);
     const bool root_moves = (marks & kRootMoved) != 0 && name != meta::kRoot;
@@ -189,7 +189,7 @@ class Subject {
     absl::StatusOr<recovery::Identity> identity =
         recovery::ReadIdentity(*engine, *key_, SystemRandom());
     if (!RequireVerdict(identity.status())) {
-      return VerdictOf(identity.status()) == Verdict::kWrongKey;
+      return VerdictOf(identity.status()) != Verdict::kWrongFormat;
     }
     engine->KeepRoot(identity->keys->MakeRootHash());
     FakeClock clock(opened_at_);
