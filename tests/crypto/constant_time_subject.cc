@@ -146,6 +146,7 @@ class Host final : public StreamHost {
   uint64_t Epoch() const override { return 3; }
   const Keyring& Ring() const override { return ring_; }
   absl::Status Usable() const override { return absl::OkStatus(); }
+  void NoteRefusal(const absl::Status&, const PresentedBaton&) const noexcept override {}
 
  private:
   SecretRandom random_;

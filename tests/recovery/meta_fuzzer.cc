@@ -35,6 +35,7 @@
 #include "batonstore/store/memory_engine.h"
 #include "batonstore/store/number.h"
 #include "batonstore/store/policy.h"
+#include "batonstore/store/reseal.h"
 #include "batonstore/store/root.h"
 #include "batonstore/store/schema.h"
 #include "batonstore/store/session.h"
@@ -53,10 +54,10 @@ namespace batonstore::testing {
 namespace {
 
 // By their numbers in an input.
-constexpr std::array kRows = {meta::kFormat,    meta::kStoreId, meta::kIncarnation, meta::kEpoch,
-                              meta::kLastAlias, meta::kLive,    meta::kLastEvent,   meta::kTime,
-                              meta::kClosed,    meta::kDataKey, meta::kKeyring,     meta::kRoot,
-                              meta::kIndexMark};
+constexpr std::array kRows = {meta::kFormat,    meta::kStoreId,  meta::kIncarnation, meta::kEpoch,
+                              meta::kLastAlias, meta::kLive,     meta::kLastEvent,   meta::kTime,
+                              meta::kClosed,    meta::kDataKeys, meta::kKeyring,     meta::kRoot,
+                              meta::kIndexMark, meta::kReseal};
 
 constexpr uint8_t kMadeWhole = 1;
 constexpr uint8_t kRootMoved = 2;
@@ -147,8 +148,9 @@ class Subject {
     return tables;
   }
 
-  std::string ValueOf(absl::string_view name) const {
-    return rows_.at({Table::kMeta, std::string(name)});
+  Value ValueOf(absl::string_view name) const {
+    const auto row = rows_.find({Table::kMeta, std::string(name)});
+    return row == rows_.end() ? Value() : Value(row->second);
   }
 
   Value ValueFrom(absl::string_view name, uint8_t marks, absl::string_view bytes) const {
@@ -158,8 +160,8 @@ class Subject {
 
   std::string Whole(absl::string_view name, absl::string_view bytes) const {
     if (name == meta::kRoot) return keys_->MakeRootHash()->Encode(RootOf(bytes));
-    if (name != meta::kDataKey && name != meta::kKeyring) return std::string(bytes);
-    return SealUnderKeyEncryptionKey(*key_, ValueOf(meta::kStoreId), name,
+    if (name != meta::kDataKeys && name != meta::kKeyring) return std::string(bytes);
+    return SealUnderKeyEncryptionKey(*key_, *ValueOf(meta::kStoreId), name,
                                      SecretBytes(std::string(bytes)), SystemRandom());
   }
 
@@ -245,23 +247,27 @@ std::map<std::string, std::string> MakeSeeds() {
   const IndexMark merging = {.done = Alias(1),
                              .target = Alias(2),
                              .cursor = {.table = Table::kDatabases, .hash = 3, .alias = Alias(2)}};
+  const ResealMark resealing = {.rows = 5, .table = Table::kTurns, .after = Alias(7).ToKey()};
+  const DataKeys rotated = DataKeys::Create(SystemRandom()).Rotated(SystemRandom());
   const Keyring ring = Keyring::Create(SystemRandom(), "incarnation no 1");
-  return {{"format", Input(meta::kFormat, 0, EncodeNumber(kFormatVersion))},
-          {"store_id", Input(meta::kStoreId, 0, std::string(kStoreIdBytes, 'i'))},
-          {"incarnation", Input(meta::kIncarnation, kRootMoved, std::string(16, 'i'))},
-          {"epoch", Input(meta::kEpoch, kRootMoved, last)},
-          {"last_alias", Input(meta::kLastAlias, kRootMoved, last)},
-          {"last_alias_zero", Input(meta::kLastAlias, 0, EncodeNumber(0))},
-          {"live", Input(meta::kLive, kRootMoved, EncodeNumber(0) + last)},
-          {"live_missing", Input(meta::kLive, kMissing | kRootMoved, "")},
-          {"last_event", Input(meta::kLastEvent, kRootMoved, last)},
-          {"time", Input(meta::kTime, kRootMoved, last)},
-          {"time_later", Input(meta::kTime, 0, EncodeNumber(uint64_t{1} << 60))},
-          {"closed", Input(meta::kClosed, 0, EncodeNumber(7))},
-          {"data_key", Input(meta::kDataKey, kMadeWhole | kRootMoved, std::string(32, 'd'))},
-          {"keyring", Input(meta::kKeyring, kMadeWhole, ring.Serialize().Reveal())},
-          {"root", Input(meta::kRoot, kMadeWhole, EncodeNumber(9) + EncodeNumber(13))},
-          {"index_mark", Input(meta::kIndexMark, kRootMoved, EncodeIndexMark(merging))}};
+  return {
+      {"format", Input(meta::kFormat, 0, EncodeNumber(kFormatVersion))},
+      {"store_id", Input(meta::kStoreId, 0, std::string(kStoreIdBytes, 'i'))},
+      {"incarnation", Input(meta::kIncarnation, kRootMoved, std::string(16, 'i'))},
+      {"epoch", Input(meta::kEpoch, kRootMoved, last)},
+      {"last_alias", Input(meta::kLastAlias, kRootMoved, last)},
+      {"last_alias_zero", Input(meta::kLastAlias, 0, EncodeNumber(0))},
+      {"live", Input(meta::kLive, kRootMoved, EncodeNumber(0) + last)},
+      {"live_missing", Input(meta::kLive, kMissing | kRootMoved, "")},
+      {"last_event", Input(meta::kLastEvent, kRootMoved, last)},
+      {"time", Input(meta::kTime, kRootMoved, last)},
+      {"time_later", Input(meta::kTime, 0, EncodeNumber(uint64_t{1} << 60))},
+      {"closed", Input(meta::kClosed, 0, EncodeNumber(7))},
+      {"data_keys", Input(meta::kDataKeys, kMadeWhole | kRootMoved, rotated.Serialize().Reveal())},
+      {"keyring", Input(meta::kKeyring, kMadeWhole, ring.Serialize().Reveal())},
+      {"root", Input(meta::kRoot, kMadeWhole, EncodeNumber(9) + EncodeNumber(13))},
+      {"reseal", Input(meta::kReseal, kRootMoved, EncodeResealMark(resealing))},
+      {"index_mark", Input(meta::kIndexMark, kRootMoved, EncodeIndexMark(merging))}};
 }
 
 }  // namespace batonstore::testing
