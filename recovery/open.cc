@@ -15,6 +15,7 @@
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/system_error.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/recovery/followed_keys.h"
 #include "batonstore/recovery/identity.h"
 #include "batonstore/recovery/new_store.h"
 #include "batonstore/recovery/publish.h"
@@ -388,6 +389,7 @@ struct Observer::Parts {
   std::unique_ptr<StoreLock> lock;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<StoreKeys> keys;
+  std::unique_ptr<FollowedKeys> followed;
   std::unique_ptr<StoreTime> time;
   std::unique_ptr<IndexTail> tail;
   std::unique_ptr<SessionReader> sessions;
@@ -418,10 +420,13 @@ absl::StatusOr<std::unique_ptr<Observer>> OpenReadOnly(const Options& options) t
   parts->lock = std::move(opened.lock);
   parts->engine = std::move(opened.engine);
   parts->keys = std::move(opened.identity.keys);
+  parts->followed = std::make_unique<FollowedKeys>(*parts->keys, opened.identity.store_id,
+                                                   std::move(opened.key_encryption_key));
   parts->time = std::make_unique<StoreTime>(*options.clock, opened.identity.last_time);
   parts->tail = std::make_unique<IndexTail>();
   parts->sessions = std::make_unique<SessionReader>(*parts->engine, *parts->keys, *parts->time,
-                                                    *parts->tail, SessionReader::Tail::kLagsBehind);
+                                                    *parts->tail, SessionReader::Tail::kLagsBehind,
+                                                    Policy(), parts->followed.get());
   return std::unique_ptr<Observer>(new Observer(std::move(parts)));
 } catch (const std::bad_alloc&) {
   return NoMemory();

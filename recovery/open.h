@@ -131,7 +131,7 @@ class Store {
   // new random key takes the place of the file `key`; a crash in the middle leaves a store that
   // opens, by one of the two. A copy of the store from before still opens with the last key: keep
   // that for as long as the copy is to be of use, and no longer. Streams, batons and sessions
-  // notice nothing.
+  // notice nothing; observers are told WRONG_KEY, and have to open the store again.
   //   INVALID, IO, or what the source says: nothing has changed
   absl::Status RotateKeyEncryptionKey(const KeySource& next = nullptr);
 

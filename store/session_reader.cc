@@ -28,21 +28,29 @@ bool Matches(const ListFilter& filter, const Session& session) {
 }  // namespace
 
 SessionReader::SessionReader(Engine& engine, const StoreKeys& keys, const StoreTime& time,
-                             IndexTail& tail, Tail kind, const Policy& policy)
+                             IndexTail& tail, Tail kind, const Policy& policy,
+                             KeyFollower* follower)
     : engine_(engine),
       keys_(keys),
       time_(time),
       table_(keys, tail, policy),
       tail_(tail),
-      kind_(kind) {}
+      kind_(kind),
+      follower_(follower) {}
+
+absl::StatusOr<std::unique_ptr<Snapshot>> SessionReader::Read() const {
+  BATONSTORE_ASSIGN_OR_RETURN(std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  if (follower_ != nullptr) BATONSTORE_RETURN_IF_ERROR(follower_->Follow(*snapshot));
+  return snapshot;
+}
 
 absl::StatusOr<StoredSession> SessionReader::FindStored(Alias alias) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, Read());
   return table_.Get(*snapshot, alias, time_.Now());
 }
 
 absl::StatusOr<Session> SessionReader::Find(Alias alias) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, Read());
   const absl::Time now = time_.Now();
   StoredSession stored;
   BATONSTORE_ASSIGN_OR_RETURN(const bool found, table_.FindInto(*snapshot, alias, now, stored));
@@ -58,7 +66,7 @@ absl::StatusOr<std::unique_ptr<Snapshot>> SessionReader::ReadFor(IndexQuestion& 
   if (kind_ == Tail::kIsComplete) {
     for (;;) {
       const uint64_t before = tail_.departures();
-      BATONSTORE_ASSIGN_OR_RETURN(std::unique_ptr<Snapshot> snapshot, engine_.Read());
+      BATONSTORE_ASSIGN_OR_RETURN(std::unique_ptr<Snapshot> snapshot, Read());
       indexes.AskTail(question);
       if (tail_.departures() == before) return snapshot;
     }
@@ -66,7 +74,7 @@ absl::StatusOr<std::unique_ptr<Snapshot>> SessionReader::ReadFor(IndexQuestion& 
   // All at once, so that snapshots catch up in the order of their age: what one finds merged
   // already is left out, and an older one would miss it. And before another moves the tail on.
   MutexLock lock(catching_up_);
-  BATONSTORE_ASSIGN_OR_RETURN(std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  BATONSTORE_ASSIGN_OR_RETURN(std::unique_ptr<Snapshot> snapshot, Read());
   BATONSTORE_RETURN_IF_ERROR(tail_.CatchUp(*snapshot, keys_));
   indexes.AskTail(question);
   return snapshot;
@@ -135,7 +143,7 @@ absl::StatusOr<std::optional<Alias>> SessionReader::Scan(
     question = table_.indexes().OfDatabase(*filter.database, from, kRowsPerSnapshot);
   }
   BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot,
-                              has_index ? ReadFor(question) : engine_.Read());
+                              has_index ? ReadFor(question) : Read());
   const absl::Time now = time_.Now();
   const uint64_t rows_at_end = rows - std::min(rows, kRowsPerSnapshot);
   std::optional<Alias> go_on;
@@ -167,7 +175,7 @@ absl::StatusOr<std::optional<Alias>> SessionReader::Scan(
 }
 
 absl::StatusOr<Attributes> SessionReader::Load(Alias alias) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, Read());
   const absl::Time now = time_.Now();
   BATONSTORE_ASSIGN_OR_RETURN(const StoredSession session, table_.Get(*snapshot, alias, now));
   BATONSTORE_RETURN_IF_ERROR(CheckNotEnded(session, now));
@@ -180,7 +188,7 @@ absl::StatusOr<Attributes> SessionReader::Load(Alias alias) const {
 
 absl::StatusOr<std::vector<Compensation>> SessionReader::PendingCompensations(
     size_t most, std::optional<Alias> after) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, Read());
   return ListCompensations(*snapshot, keys_, most, after.value_or(Alias()));
 }
 
@@ -190,7 +198,7 @@ absl::StatusOr<Alias> SessionReader::GroupOf(Alias alias) const {
 }
 
 absl::StatusOr<std::vector<Alias>> SessionReader::GroupMembers(Alias group) const {
-  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, Read());
   return MembersIn(*snapshot, group);
 }
 
@@ -208,7 +216,7 @@ absl::StatusOr<std::vector<Alias>> SessionReader::MembersIn(Snapshot& snapshot, 
 }
 
 absl::StatusOr<StoreStats> SessionReader::Stats() const {
-  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, engine_.Read());
+  BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<Snapshot> snapshot, Read());
   StoreStats stats;
   BATONSTORE_ASSIGN_OR_RETURN(stats.sessions, snapshot->Count(Table::kSessions));
   BATONSTORE_ASSIGN_OR_RETURN(const Population population, GetPopulation(*snapshot, StoreScope()));

@@ -27,6 +27,15 @@
 
 namespace batonstore {
 
+// Keeps the keys of who only observes in step with those of the store, which its owner may replace.
+class KeyFollower {
+ public:
+  virtual ~KeyFollower() = default;
+
+  // Knows from then on every key that rows of the snapshot are sealed under. Thread-safe.
+  virtual absl::Status Follow(Snapshot& snapshot) = 0;
+};
+
 // Thread-safe. Each call reads one consistent snapshot of what is committed, unless it says
 // otherwise, and copies out of it. Any call may also return CORRUPT (a row was damaged or moved),
 // CLOSED, POISONED, IO, TOO_MANY (no reader slot is left). One that cannot allocate what it returns
@@ -37,9 +46,9 @@ class SessionReader {
   // or has to be caught up for each question.
   enum class Tail : uint8_t { kIsComplete, kLagsBehind };
 
-  // All must outlive the reader.
+  // All must outlive the reader. Who writes follows nobody.
   SessionReader(Engine& engine, const StoreKeys& keys, const StoreTime& time, IndexTail& tail,
-                Tail kind, const Policy& policy = {});
+                Tail kind, const Policy& policy = {}, KeyFollower* follower = nullptr);
   SessionReader(const SessionReader&) = delete;
   SessionReader& operator=(const SessionReader&) = delete;
 
@@ -98,6 +107,9 @@ class SessionReader {
   const SessionTable table_;
 
  private:
+  // A snapshot, and the keys for it.
+  absl::StatusOr<std::unique_ptr<Snapshot>> Read() const;
+
   // Has the tail answer the question, and begins the snapshot of which to ask the rest.
   absl::StatusOr<std::unique_ptr<Snapshot>> ReadFor(IndexQuestion& question) const;
 
@@ -109,7 +121,8 @@ class SessionReader {
 
   IndexTail& tail_;
   const Tail kind_;
-  mutable Mutex catching_up_;  // of a tail that lags behind
+  KeyFollower* const follower_;  // may be null
+  mutable Mutex catching_up_;    // of a tail that lags behind
 };
 
 }  // namespace batonstore
