@@ -78,11 +78,11 @@ std::vector<PrincipalRefusals> Refusals::Top(size_t n) const {
     top.reserve(by_name_.size());
     for (const auto& [name, place] : by_name_) top.push_back({std::string(name), place->counts});
   }
-  // Of equals the first by name.
-  std::stable_sort(top.begin(), top.end(),
-                   [](const PrincipalRefusals& a, const PrincipalRefusals& b) {
-                     return a.counts.Sum() > b.counts.Sum();
-                   });
+  std::sort(top.begin(), top.end(), [](const PrincipalRefusals& a, const PrincipalRefusals& b) {
+    const uint64_t more = a.counts.Sum();
+    const uint64_t less = b.counts.Sum();
+    return more != less ? more > less : a.principal < b.principal;
+  });
   if (top.size() > n) top.resize(n);
   return top;
 }
