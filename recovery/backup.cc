@@ -10,13 +10,13 @@
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/system_error.h"
 #include "batonstore/base/verdict.h"
-#include "batonstore/recovery/key_file.h"
-#include "batonstore/recovery/new_store.h"
+#include "batonstore/recovery/default_key.h"
 #include "batonstore/recovery/observed_file.h"
 #include "batonstore/recovery/publish.h"
 #include "batonstore/recovery/verify_report.h"
 
 namespace batonstore::recovery {
+
 absl::StatusOr<BackupReport> WriteBackup(LmdbEnvironment& environment, const KeySource& key,
                                          const std::string& file, Clock& clock,
                                          const VerifyProgress& progress) {
@@ -38,13 +38,13 @@ absl::StatusOr<BackupReport> Backup(const BackupRequest& request) try {
   if (request.directory.empty() || request.file.empty() || request.clock == nullptr) {
     return Refuse(Verdict::kInvalid, "the request has no directory, no file, or a null clock");
   }
-  const KeySource key = request.key_encryption_key
-                            ? request.key_encryption_key
-                            : KeyFromFile(absl::StrCat(request.directory, "/", kKeyFileName));
   BATONSTORE_ASSIGN_OR_RETURN(const std::unique_ptr<ObservedFile> observed,
                               ObservedFile::Open(request.directory));
-  return WriteBackup(observed->environment(), key.Remembered(), request.file, *request.clock,
-                     request.progress);
+  return WithKey<BackupReport>(request.directory, request.key_encryption_key,
+                               [&](const KeySource& source) {
+                                 return WriteBackup(observed->environment(), source.Remembered(),
+                                                    request.file, *request.clock, request.progress);
+                               });
 } catch (const std::bad_alloc&) {
   return NoMemory();
 }

@@ -18,7 +18,7 @@ namespace batonstore::recovery {
 // Gives the key-encryption key, 32 bytes; asked once at each opening. Either a function without
 // arguments, or one of the store's id: 16 random bytes, the same for the store's whole life, by
 // which a key-management service may know what it is asked for, and by which passphrases are
-// salted. A copy of a source gives the same.
+// salted. A copy of a source gives the same. As thread-safe as the function.
 class KeySource {
  public:
   using Function = std::function<absl::StatusOr<SecretBytes>()>;

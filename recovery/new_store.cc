@@ -1,13 +1,15 @@
 #include "batonstore/recovery/new_store.h"
 
+#include <cstdint>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "batonstore/base/status_macros.h"
+#include "batonstore/recovery/default_key.h"
 #include "batonstore/recovery/identity.h"
 #include "batonstore/recovery/publish.h"
 #include "batonstore/store/lmdb_engine.h"
 #include "batonstore/store/open_environments.h"
+#include "batonstore/store/schema.h"
 #include "batonstore/store/store_lock.h"
 
 namespace batonstore::recovery {
@@ -31,12 +33,14 @@ absl::Status FillFolder(const std::string& folder, const KeySource& key_source,
 
 }  // namespace
 
-absl::StatusOr<SecretBytes> KeyOfNewStore(const std::string& folder, const KeySource& key_source,
-                                          absl::string_view store_id, RandomSource& random) {
-  if (key_source) return key_source(store_id);
-  SecretBytes key = RandomSecret(random, kKeyEncryptionKeyBytes);
-  BATONSTORE_RETURN_IF_ERROR(WriteKeyFile(absl::StrCat(folder, "/", kKeyFileName), key));
-  return key;
+LmdbEnvironment::Options RoomyOptions(const std::string& folder) {
+  LmdbEnvironment::Options options;
+  options.directory = folder;
+  options.map_bytes = uint64_t{1} << 30;  // LMDB takes as much as the file has
+  options.max_map_bytes = uint64_t{1} << 46;
+  options.max_readers = 8;
+  options.max_tables = kAllTables.size();
+  return options;
 }
 
 absl::Status CreateStore(const std::string& directory, const KeySource& key_source,

@@ -7,24 +7,17 @@
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "absl/strings/string_view.h"
 #include "batonstore/crypto/random.h"
-#include "batonstore/crypto/secret_bytes.h"
-#include "batonstore/recovery/key_file.h"
+#include "batonstore/recovery/key_source.h"
 #include "batonstore/store/lmdb_environment.h"
 
 namespace batonstore::recovery {
 
-inline constexpr absl::string_view kKeyFileName = "key";
-
-// What a store in `folder` opens with that is being made: what the source gives, or, without one, a
-// random key, which is written to a file named kKeyFileName inside the folder.
-absl::StatusOr<SecretBytes> KeyOfNewStore(const std::string& folder, const KeySource& key_source,
-                                          absl::string_view store_id, RandomSource& random);
+// For making a store in a folder of its own, which nobody else has open: as much room as it takes.
+LmdbEnvironment::Options RoomyOptions(const std::string& folder);
 
 // Creates the store `directory`, which must not exist or be an empty folder. Its parent must exist.
-// Without a key source, a random key is written to a file named kKeyFileName inside it.
+// Without a key source it gets a default key (default_key.h).
 //   EXISTS  somebody else has published a store there first, or something else lies there
 // Also removes what a creation that was cut off left beside it.
 absl::Status CreateStore(const std::string& directory, const KeySource& key_source,

@@ -1,8 +1,6 @@
 #include "batonstore/recovery/open.h"
 
 #include <atomic>
-#include <cerrno>
-#include <cstdio>
 #include <filesystem>
 #include <new>
 #include <system_error>
@@ -15,8 +13,10 @@
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/system_error.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/recovery/default_key.h"
 #include "batonstore/recovery/followed_keys.h"
 #include "batonstore/recovery/identity.h"
+#include "batonstore/recovery/key_file.h"
 #include "batonstore/recovery/new_store.h"
 #include "batonstore/recovery/publish.h"
 #include "batonstore/recovery/structure_check.h"
@@ -118,15 +118,6 @@ absl::Status CreateIfMissing(const Options& options) {
   return VerdictOf(created) == Verdict::kExists ? absl::OkStatus() : created;
 }
 
-std::string DefaultKeyFile(const std::string& directory) {
-  return (fs::path(directory) / std::string(kKeyFileName)).string();
-}
-
-// Where the next default key lies until the store is sealed under it.
-std::string NextKeyFile(const std::string& directory) {
-  return DefaultKeyFile(directory) + ".next";
-}
-
 // A file that is shorter than its last page number asks for is sound or cut off; until that is
 // known, no page of it may be touched through the map. True if it is short and sound.
 absl::StatusOr<bool> IsShort(LmdbEnvironment& environment, const std::string& directory) {
@@ -204,31 +195,23 @@ absl::StatusOr<OpenedFolder> OpenFolderWith(const Options& options, StoreLock::R
   return opened;
 }
 
-// Puts the next default key into the place of the last one.
-absl::Status PublishNextKey(const std::string& directory) {
-  const std::string next = NextKeyFile(directory);
-  if (rename(next.c_str(), DefaultKeyFile(directory).c_str()) != 0) {
-    return SystemError(errno, absl::StrCat("rename ", next));
-  }
-  return SyncEntries(directory);
-}
-
-// Whoever changed the default key may have died before or after the store was sealed under it.
 absl::StatusOr<OpenedFolder> OpenFolder(const Options& options, StoreLock::Role role) {
-  if (options.key_encryption_key) {
-    return OpenFolderWith(options, role, options.key_encryption_key);
-  }
   const std::string& directory = options.directory;
-  const bool is_owner = role == StoreLock::Role::kOwner;
-  absl::StatusOr<OpenedFolder> opened =
-      OpenFolderWith(options, role, KeyFromFile(DefaultKeyFile(directory)));
+  int attempts = 0;
+  BATONSTORE_ASSIGN_OR_RETURN(
+      OpenedFolder opened,
+      WithKey<OpenedFolder>(directory, options.key_encryption_key, [&](const KeySource& source) {
+        ++attempts;
+        return OpenFolderWith(options, role, source);
+      }));
   std::error_code error;
-  if (!fs::exists(NextKeyFile(directory), error)) return opened;
-  if (VerdictOf(opened.status()) == Verdict::kWrongKey) {
-    opened = OpenFolderWith(options, role, KeyFromFile(NextKeyFile(directory)));
-    if (opened.ok() && is_owner) BATONSTORE_RETURN_IF_ERROR(PublishNextKey(directory));
-  } else if (opened.ok() && is_owner) {
-    fs::remove(NextKeyFile(directory), error);  // of no use; what cannot be removed does no harm
+  const bool is_settled = options.key_encryption_key || role == StoreLock::Role::kObserver ||
+                          !fs::exists(NextDefaultKeyFile(directory), error);
+  if (is_settled) return opened;
+  if (attempts > 1) {
+    BATONSTORE_RETURN_IF_ERROR(PublishNextDefaultKey(directory));
+  } else {
+    fs::remove(NextDefaultKeyFile(directory), error);  // of no use, and of no harm if it stays
   }
   return opened;
 }
@@ -312,7 +295,7 @@ absl::Status Store::RotateKeyEncryptionKey(const KeySource& next) try {
     return absl::OkStatus();
   }
   SecretBytes key = RandomSecret(*parts_->random, kKeyEncryptionKeyBytes);
-  const std::string file = NextKeyFile(parts_->directory);
+  const std::string file = NextDefaultKeyFile(parts_->directory);
   std::error_code ignored;
   fs::remove(file, ignored);  // left by one that failed
   BATONSTORE_RETURN_IF_ERROR(WriteKeyFile(file, key));
@@ -321,7 +304,7 @@ absl::Status Store::RotateKeyEncryptionKey(const KeySource& next) try {
   const absl::Status changed = sessions().ChangeKeyEncryptionKey(std::move(key));
   if (changed.ok()) {
     parts_->key = std::move(source);
-    return PublishNextKey(parts_->directory);
+    return PublishNextDefaultKey(parts_->directory);
   }
   // An unknown outcome leaves both; the next opening finds out which it is.
   if (VerdictOf(changed) != Verdict::kPoisoned) fs::remove(file, ignored);

@@ -115,8 +115,10 @@ class NewFile {
       if (fd < 0) return SystemError(errno, absl::StrCat("create ", path));
       NewFile file(path, fd);
       // Between its making and its locking, another maker may have taken it for left behind.
+      const bool was_taken = flock(fd, LOCK_EX | LOCK_NB) != 0;
+      if (was_taken && errno != EWOULDBLOCK) return SystemError(errno, absl::StrCat("lock ", path));
       std::error_code ignored;
-      if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fs::exists(path, ignored)) return file;
+      if (!was_taken && fs::exists(path, ignored)) return file;
     }
   }
 

@@ -10,6 +10,7 @@
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/system_error.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/recovery/default_key.h"
 #include "batonstore/recovery/identity.h"
 #include "batonstore/recovery/new_store.h"
 #include "batonstore/recovery/open.h"
@@ -18,7 +19,6 @@
 #include "batonstore/store/lmdb_engine.h"
 #include "batonstore/store/lmdb_environment.h"
 #include "batonstore/store/open_environments.h"
-#include "batonstore/store/schema.h"
 #include "batonstore/store/store_lock.h"
 
 namespace batonstore::recovery {
@@ -36,14 +36,8 @@ absl::Status CopyPrivately(const std::string& from, const std::string& to) {
 
 absl::StatusOr<std::unique_ptr<LmdbEngine>> OpenCopy(const std::string& folder) {
   BATONSTORE_ASSIGN_OR_RETURN(auto registration, OpenEnvironment::Register(folder, [] {}));
-  LmdbEnvironment::Options options;
-  options.directory = folder;
-  options.map_bytes = uint64_t{1} << 30;  // LMDB takes as much as the file has
-  options.max_map_bytes = uint64_t{1} << 46;
-  options.max_readers = 8;
-  options.max_tables = kAllTables.size();
   BATONSTORE_ASSIGN_OR_RETURN(auto environment,
-                              LmdbEnvironment::Open(options, std::move(registration)));
+                              LmdbEnvironment::Open(RoomyOptions(folder), std::move(registration)));
   return LmdbEngine::Open(std::move(environment));
 }
 

@@ -16,6 +16,7 @@
 #include "absl/time/time.h"
 #include "batonstore/base/status_macros.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/recovery/default_key.h"
 #include "batonstore/recovery/identity.h"
 #include "batonstore/recovery/meta_check.h"
 #include "batonstore/recovery/new_store.h"
@@ -144,22 +145,26 @@ class Salvager {
       return absl::OkStatus();
     }
     BATONSTORE_RETURN_IF_ERROR(JoinOrBegin(transaction, row, *record));
-    const State state = std::exchange(record->session.state, State::kCreated);
+    const State state = record->session.state;
+    if (IsTerminal(state)) record->session.state = State::kCreated;  // until it ends, below
     const std::optional<absl::Time> ended_at = std::exchange(record->ended_at, std::nullopt);
     const absl::Time now = time_.Now();
     BATONSTORE_RETURN_IF_ERROR(table_.Insert(transaction, *record, std::nullopt, now).status());
     BATONSTORE_RETURN_IF_ERROR(RaiseLastAlias(transaction, record->session.alias));
     ++batch_.sessions;
-    const bool ends = IsTerminal(state) || revoke_;
-    if (!ends) return absl::OkStatus();
+    if (!IsTerminal(state) && !revoke_) return absl::OkStatus();
     BATONSTORE_ASSIGN_OR_RETURN(StoredSession session,
                                 table_.Get(transaction, record->session.alias, now));
+    if (!IsTerminal(state)) {
+      // It may have run out, or been revoked with all of its principal's.
+      if (IsTerminal(session.state)) return table_.Settle(transaction, session, now).status();
+      ++batch_.revoked;
+      return table_.End(transaction, session, State::kRevoked, now, now);
+    }
     session.record.moved_to = record->moved_to;
     session.record.redirect_until = record->redirect_until;
     session.record.never_created = record->never_created;
-    if (!IsTerminal(state)) ++batch_.revoked;
-    return table_.End(transaction, session, IsTerminal(state) ? state : State::kRevoked,
-                      ended_at.value_or(now), now);
+    return table_.End(transaction, session, state, *ended_at, now);
   }
 
   // A group whose first session is lost is none: those that were linked to it stand alone.
@@ -290,15 +295,9 @@ absl::StatusOr<NewCopy> MakeCopy(const std::string& folder, const Identity& iden
   BATONSTORE_ASSIGN_OR_RETURN(copy.key, KeyOfNewStore(folder, request.next_key_encryption_key,
                                                       identity.store_id, *request.random));
   BATONSTORE_RETURN_IF_ERROR(StoreLock::CreateFile(folder));
-  LmdbEnvironment::Options options;
-  options.directory = folder;
-  options.map_bytes = uint64_t{1} << 30;
-  options.max_map_bytes = uint64_t{1} << 46;
-  options.max_readers = 8;
-  options.max_tables = kAllTables.size();
   BATONSTORE_ASSIGN_OR_RETURN(auto registration, OpenEnvironment::Register(folder, [] {}));
-  BATONSTORE_ASSIGN_OR_RETURN(auto environment,
-                              LmdbEnvironment::Create(options, std::move(registration)));
+  BATONSTORE_ASSIGN_OR_RETURN(
+      auto environment, LmdbEnvironment::Create(RoomyOptions(folder), std::move(registration)));
   BATONSTORE_ASSIGN_OR_RETURN(copy.engine, LmdbEngine::Create(std::move(environment)));
   BATONSTORE_RETURN_IF_ERROR(
       WriteReincarnation(*copy.engine, identity, numbers, copy.key, *request.random));

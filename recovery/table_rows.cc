@@ -4,13 +4,6 @@
 #include <utility>
 
 namespace batonstore::recovery {
-namespace {
-
-// More than any row has: the longest is a turn with the longest reply.
-constexpr uint64_t kMostValueBytes = uint64_t{17} << 20;
-
-}  // namespace
-
 bool TableRows::Next() {
   const TreeCursor::Step step = cursor_.Next();
   if (step == TreeCursor::Step::kEnd) return false;

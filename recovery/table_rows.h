@@ -24,6 +24,9 @@ struct StoreFile {
   const lmdb::Tree& tree(Table table) const { return trees[TableIndex(table)]; }
 };
 
+// More than any row's value has: the longest is a turn with the longest reply.
+inline constexpr uint64_t kMostValueBytes = uint64_t{17} << 20;
+
 // Reads a table from its first key to its last. Damage ends it and is noted. Everything must
 // outlive it. Not thread-safe.
 class TableRows {

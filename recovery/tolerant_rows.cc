@@ -9,13 +9,6 @@
 #include "absl/types/span.h"
 
 namespace batonstore::recovery {
-namespace {
-
-// More than any row has: the longest is a turn with the longest reply.
-constexpr uint64_t kMostValueBytes = uint64_t{17} << 20;
-
-}  // namespace
-
 // The pages that one tree has been found to have.
 class TolerantRows::Met final : public PageClaims {
  public:

@@ -59,7 +59,8 @@ absl::StatusOr<bool> ScanNewer(Snapshot& snapshot, const IndexQuestion& question
 absl::Status Indexes::Insert(Transaction& transaction, const SessionRecord& record) const {
   const Session& session = record.session;
   tail_.Add(EntriesOf(keys_, record));
-  if (session.group == session.alias) return absl::OkStatus();
+  // One that was given a new identity has left its group to that.
+  if (session.group == session.alias || record.moved_to != Alias()) return absl::OkStatus();
   return JoinGroup(transaction, session.group, session.alias);
 }
 

@@ -64,7 +64,7 @@ absl::StatusOr<std::unique_ptr<Snapshot>> SessionReader::ReadFor(IndexQuestion& 
   absl::Status usable = engine_.Usable();  // asks without a lock, as a forked child must
   if (!usable.ok()) return usable;
   if (kind_ == Tail::kIsComplete) {
-    for (;;) {
+    for (;;) {  // until nothing has left the tail since before the snapshot
       const uint64_t before = tail_.departures();
       BATONSTORE_ASSIGN_OR_RETURN(std::unique_ptr<Snapshot> snapshot, Read());
       indexes.AskTail(question);

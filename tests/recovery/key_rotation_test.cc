@@ -7,8 +7,10 @@
 #include <string>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/recovery/backup.h"
 #include "batonstore/recovery/key_file.h"
 #include "batonstore/recovery/key_source.h"
 #include "batonstore/recovery/open.h"
@@ -153,6 +155,9 @@ TEST_F(KeyRotationTest, ACrashBeforeTheNextDefaultKeyIsInPlaceIsMadeUpForByTheNe
     fs::rename(File("key"), File("key.next"));
     WriteFile(File("key"), last);
     EXPECT_THAT(OpenReadOnly(options_), IsOk());
+    CheckSound();
+    const std::string backup = absl::StrCat(folder_ / "backup ", static_cast<int>(verify));
+    EXPECT_THAT(Backup({.directory = options_.directory, .file = backup}), IsOk());
     EXPECT_EQ(ReadFile(File("key")), last) << "an observer writes nothing";
     options_.verify = verify;
     Open();

@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "batonstore/base/verdict.h"
+#include "batonstore/recovery/default_key.h"
 #include "batonstore/recovery/open.h"
 #include "batonstore/store/schema.h"
 #include "gmock/gmock.h"
@@ -98,7 +99,7 @@ TEST_F(NewStoreTest, OnlyItsOwnerMayEnterAndReadTheKey) {
 TEST_F(NewStoreTest, AGivenKeyIsNotWrittenDown) {
   const std::string secret(kKeyEncryptionKeyBytes, 's');
   ASSERT_THAT(Create(directory_, [&] { return SecretBytes(secret); }), IsOk());
-  EXPECT_FALSE(fs::exists(absl::StrCat(directory_, "/", kKeyFileName)));
+  EXPECT_FALSE(fs::exists(DefaultKeyFile(directory_)));
   for (const auto& [path, file] : FilesBelow(directory_)) {
     EXPECT_FALSE(absl::StrContains(file, secret)) << path;
   }

@@ -69,6 +69,8 @@ class SalvageTest : public FileStoreFixture {
     SessionSpec linked = LastingSpec();
     linked.group = made_[0].alias;
     made_.push_back(Create(linked));
+    ASSERT_OK_AND_ASSIGN(const Session in_its_place, store().CycleKey(made_.back().alias));
+    made_.push_back(in_its_place);
     ASSERT_OK_AND_ASSIGN(const Session moved, store().CycleKey(made_[1].alias));
     made_.push_back(moved);
     ASSERT_THAT(store().RevokeAll("principal 4"), IsOk());
@@ -76,6 +78,7 @@ class SalvageTest : public FileStoreFixture {
     reserved.intent = "tell the mailer";
     ASSERT_THAT(store().Reserve(reserved), IsOk());
     ASSERT_OK_AND_ASSIGN(baton_, store().Issue(made_[2].alias));
+    ASSERT_OK_AND_ASSIGN(members_, store().GroupMembers(made_[0].alias));
     before_ = Look(store());
     Close();
     bytes_ = ReadFile(Data());
@@ -145,6 +148,7 @@ class SalvageTest : public FileStoreFixture {
 
   std::vector<Session> made_;
   std::string baton_;
+  std::vector<Alias> members_;
   std::map<Alias, Seen> before_;
   std::string bytes_;
   DataFilePages pages_;
@@ -171,6 +175,7 @@ TEST_F(SalvageTest, OfASoundStoreNothingIsLost) {
     EXPECT_EQ(seen.secret, was.secret);
   }
   CheckAgainstBefore(salvaged->sessions());
+  EXPECT_EQ(*salvaged->sessions().GroupMembers(made_[0].alias), members_);
   EXPECT_THAT(salvaged->sessions().Verify(baton_, "main", "principal 2"),
               HasVerdict(Verdict::kLost));
   ASSERT_OK_AND_ASSIGN(const auto pending, salvaged->sessions().PendingCompensations());
